@@ -1,0 +1,1 @@
+//! QMP server and client for migration.

@@ -1,0 +1,1 @@
+//! Reference virtual machine of vmferry.

@@ -1,0 +1,266 @@
+//! What a control plane sets and reads: parameters, capabilities, status and statistics.
+//!
+//! Names, units and defaults are QEMU's (`docs/spec/control.md` sections 3, 4, 5 and 8); a QMP server maps them one
+//! to one. Where a default differs, the item says so.
+
+use std::fmt;
+
+/// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameters {
+    /// Longest pause of the guest that is aimed at, in milliseconds, 0 ..= 2 000 000. Default 300.
+    pub downtime_limit_ms: u64,
+    /// Upper bound of the transfer rate before switch-over, in bytes per second; 0 is unlimited. Default 128 MiB/s.
+    pub max_bandwidth: u64,
+}
+
+impl Parameters {
+    /// Largest accepted `downtime-limit`, in milliseconds.
+    pub const DOWNTIME_LIMIT_MAX_MS: u64 = 2_000_000;
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self { downtime_limit_ms: 300, max_bandwidth: 128 << 20 }
+    }
+}
+
+/// Migration capabilities; fixed while a migration runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Emit `MIGRATION` and `MIGRATION_PASS` events. Default off.
+    pub events: bool,
+    /// The destination reports its verdict before the source lets go. Default on.
+    ///
+    /// Differs from QEMU: off there. Without it a source cannot know whether the destination loaded the last section.
+    pub return_path: bool,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self { events: false, return_path: true }
+    }
+}
+
+/// Where a migration stands. The words are QEMU's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Status {
+    /// Nothing was started yet.
+    #[default]
+    None,
+    /// Connecting, or, at the destination, listening.
+    Setup,
+    /// Pages move while the guest runs.
+    Active,
+    /// The guest is stopped; last pages and devices move, the destination's verdict is awaited.
+    Device,
+    /// The destination has the guest.
+    Completed,
+    /// An error ended the attempt; at the source the guest is what it was before.
+    Failed,
+    /// A cancellation was asked for and has not taken effect yet.
+    Cancelling,
+    /// The attempt was cancelled; at the source the guest is what it was before.
+    Cancelled,
+}
+
+impl Status {
+    /// The word on the wire of QMP.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Setup => "setup",
+            Self::Active => "active",
+            Self::Device => "device",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether an attempt is under way.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Setup | Self::Active | Self::Device | Self::Cancelling)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What the guest of this process does. The words are QEMU's run states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RunState {
+    /// Created, never started.
+    #[default]
+    Prelaunch,
+    /// Waits for an incoming migration.
+    InMigrate,
+    /// Runs.
+    Running,
+    /// Stopped by `stop`, or loaded and not started.
+    Paused,
+    /// Stopped by a migration that moves the last pages.
+    FinishMigrate,
+    /// Was moved away; only an explicit `cont` starts it again here.
+    PostMigrate,
+    /// The guest powered itself off.
+    Shutdown,
+    /// An internal error (a CPU that cannot go on) stopped the guest.
+    InternalError,
+}
+
+impl RunState {
+    /// The word on the wire of QMP and in the `globalstate` section.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Prelaunch => "prelaunch",
+            Self::InMigrate => "inmigrate",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::FinishMigrate => "finish-migrate",
+            Self::PostMigrate => "postmigrate",
+            Self::Shutdown => "shutdown",
+            Self::InternalError => "internal-error",
+        }
+    }
+
+    /// Whether the guest runs.
+    #[must_use]
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Running)
+    }
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Counters of RAM, as `query-migrate` reports them under `ram`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct RamStats {
+    /// Bytes sent in all, device state and headers included.
+    pub transferred: u64,
+    /// Bytes of RAM that are dirty now.
+    pub remaining: u64,
+    /// Bytes of all blocks that take part.
+    pub total: u64,
+    /// Zero pages sent (QEMU's `duplicate`).
+    pub zero_pages: u64,
+    /// Pages sent with their content.
+    pub normal_pages: u64,
+    /// Bytes of [`RamStats::normal_pages`].
+    pub normal_bytes: u64,
+    /// Pages dirtied per second in the last period.
+    pub dirty_pages_rate: u64,
+    /// Rate in megabit per second (10^6) in the last window.
+    pub mbps: f64,
+    /// Dirty synchronisations so far.
+    pub dirty_sync_count: u64,
+    /// Bytes of a target page.
+    pub page_size: u64,
+    /// Pages sent per second in the last window.
+    pub pages_per_second: u64,
+    /// Bytes sent while the guest ran.
+    pub precopy_bytes: u64,
+    /// Bytes sent while the guest was stopped.
+    pub downtime_bytes: u64,
+}
+
+/// One pass over the dirty pages, from one dirty synchronisation to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Round {
+    /// Pages sent with content.
+    pub pages_sent: u64,
+    /// Pages sent as zero.
+    pub zero_pages: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// Duration in milliseconds.
+    pub ms: f64,
+    /// Pages per second that the guest dirtied meanwhile, measured at the synchronisation that ended the round.
+    pub dirty_rate_pages_s: f64,
+}
+
+/// One part of the time in which the guest stood still.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DowntimePhase {
+    /// What it was spent on: `stop`, `final-sync`, `last-pages`, `devices`, `load`, `handover`.
+    pub name: &'static str,
+    /// Duration in milliseconds.
+    pub ms: f64,
+}
+
+/// Who may run the guest, as far as this side knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// The source.
+    #[default]
+    Source,
+    /// The destination.
+    Destination,
+    /// Not to be known: the last byte was handed over and no verdict came back. Nobody resumes by himself.
+    Unknown,
+}
+
+impl Owner {
+    /// The word used in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Everything that is known of the current or last migration of this process.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct MigrationInfo {
+    /// Where it stands.
+    pub status: Status,
+    /// Whether this process is the destination.
+    pub incoming: bool,
+    /// Who may run the guest.
+    pub owner: Owner,
+    /// Milliseconds since the start; final once completed.
+    pub total_time_ms: u64,
+    /// Milliseconds from the start to the first page.
+    pub setup_time_ms: u64,
+    /// Milliseconds of downtime to be expected with what is dirty now.
+    pub expected_downtime_ms: u64,
+    /// Milliseconds for which the guest stood still, once known.
+    pub downtime_ms: Option<f64>,
+    /// RAM counters.
+    pub ram: RamStats,
+    /// Rounds so far.
+    pub rounds: Vec<Round>,
+    /// Where the downtime went.
+    pub downtime_phases: Vec<DowntimePhase>,
+    /// What went wrong, in one line with causes.
+    pub error: Option<String>,
+}
+
+/// Something that a control plane passes on to its clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The guest stopped.
+    Stop,
+    /// The guest runs.
+    Resume,
+    /// The status changed (`MIGRATION`, with capability `events`).
+    Migration(Status),
+    /// A dirty synchronisation took place (`MIGRATION_PASS`, with capability `events`).
+    MigrationPass(u64),
+    /// The guest powered itself off.
+    Shutdown,
+}

@@ -1,0 +1,3 @@
+//! The migration engine: guest memory, dirty tracking, channels, and both sides of a migration.
+
+pub mod control;

@@ -1,0 +1,1 @@
+//! Declared device state for virtual machines: versioned, checkable, loadable for years.
