@@ -1,0 +1,221 @@
+//! Errors of loading, saving and registering.
+//!
+//! A [`LoadError`] is one word wide; it is built in cold functions and collects its path while the decoder unwinds, so
+//! the path of success carries nothing of it.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+/// A device's own objection to being saved or loaded, in words for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused(Cow<'static, str>);
+
+impl Refused {
+    /// An objection; the text starts in lower case and says what was found and what would have been accepted.
+    #[must_use]
+    pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Refused {}
+
+/// Why a load failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The stream ends inside an element.
+    EndOfInput {
+        /// Octets that the element still needs.
+        needed: usize,
+        /// Octets that are left.
+        left: usize,
+    },
+    /// The source of the octets failed (a broken connection, an I/O error).
+    Source(Box<dyn Error + Send + Sync>),
+    /// The sender's version of the image is newer than this release knows.
+    VersionTooNew {
+        /// Version in the stream.
+        found: u32,
+        /// Newest version that this release loads.
+        newest: u32,
+    },
+    /// The sender's version of the image is older than this release still loads.
+    VersionTooOld {
+        /// Version in the stream.
+        found: u32,
+        /// Oldest version that this release loads.
+        oldest: u32,
+    },
+    /// A subsection that this release does not know.
+    UnknownSubsection {
+        /// Its name in the stream.
+        name: String,
+    },
+    /// A subsection that came twice. Differs from QEMU: accepted there; no legitimate sender produces it.
+    RepeatedSubsection {
+        /// Its name in the stream.
+        name: String,
+    },
+    /// A count above the declared limit.
+    CountOverLimit {
+        /// The count in the stream.
+        found: u64,
+        /// Largest accepted count.
+        limit: u64,
+    },
+    /// A negative count. Differs from QEMU: zero elements there.
+    NegativeCount {
+        /// The count in the stream.
+        found: i64,
+    },
+    /// A boolean octet other than 0 and 1. Differs from QEMU: any other value is true there.
+    NotABool {
+        /// The octet in the stream.
+        found: u8,
+    },
+    /// A field that must equal this side's configuration does not.
+    NotEqual {
+        /// Value in the stream.
+        found: u64,
+        /// Value here.
+        expected: u64,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
+    /// A subsection arrived for which the device gave no shape, although its decoding depends on local values.
+    NoTemplate,
+    /// The section is longer than its budget.
+    OverBudget {
+        /// Largest accepted size in octets.
+        limit: u64,
+    },
+    /// The device, or a check beside a field, refused what was decoded.
+    Refused(Refused),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EndOfInput { needed, left } => write!(f, "stream ends: needs {needed} bytes, {left} left"),
+            Self::Source(_) => f.write_str("the stream could not be read"),
+            Self::VersionTooNew { found, newest } => {
+                write!(f, "version {found} is too new: this release loads up to version {newest}")
+            }
+            Self::VersionTooOld { found, oldest } => {
+                write!(f, "version {found} is too old: this release loads from version {oldest} on")
+            }
+            Self::UnknownSubsection { name } => {
+                write!(f, "subsection '{}' is not known to this release", name.escape_debug())
+            }
+            Self::RepeatedSubsection { name } => write!(f, "subsection '{}' comes twice", name.escape_debug()),
+            Self::CountOverLimit { found, limit } => write!(f, "count {found} is over the limit of {limit}"),
+            Self::NegativeCount { found } => write!(f, "count {found} is negative"),
+            Self::NotABool { found } => write!(f, "octet {found:#04x} is neither 0 nor 1, as a bool is"),
+            Self::NotEqual { found, expected, hint } => {
+                write!(f, "value {found:#x} does not equal {expected:#x} here")?;
+                hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
+            }
+            Self::NoTemplate => f.write_str("the device has no place for this subsection in its present configuration"),
+            Self::OverBudget { limit } => write!(f, "section is longer than the limit of {limit} bytes"),
+            Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    offset: u64,
+    /// Innermost element first: pushed while unwinding.
+    path: Vec<Cow<'static, str>>,
+    reason: Reason,
+}
+
+/// Why and where a load failed: absolute offset in the stream, path of the field, reason.
+#[derive(Debug)]
+pub struct LoadError(Box<Inner>);
+
+impl LoadError {
+    /// A failure at absolute stream offset `offset`, in octets.
+    #[cold]
+    #[must_use]
+    pub fn new(offset: u64, reason: Reason) -> Self {
+        Self(Box::new(Inner { offset, path: Vec::new(), reason }))
+    }
+
+    /// Adds the name of the element that encloses what failed.
+    #[cold]
+    #[must_use]
+    pub fn within(mut self, element: impl Into<Cow<'static, str>>) -> Self {
+        self.0.path.push(element.into());
+        self
+    }
+
+    /// Absolute offset in the stream, in octets, of what failed.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.0.offset
+    }
+
+    /// Names from the section down to the field, separated by dots.
+    #[must_use]
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for element in self.0.path.iter().rev() {
+            if !path.is_empty() && !element.starts_with('[') {
+                path.push('.');
+            }
+            path.push_str(element);
+        }
+        path
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> &Reason {
+        &self.0.reason
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path();
+        if !path.is_empty() {
+            write!(f, "{path} ")?;
+        }
+        write!(f, "at byte {:#x}: {}", self.0.offset, self.0.reason)
+    }
+}
+
+impl Error for LoadError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0.reason {
+            Reason::Source(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+/// Why an image could not be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaveError {
+    /// Names from the section down to the field, separated by dots.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: Refused,
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.reason)
+    }
+}
+
+impl Error for SaveError {}

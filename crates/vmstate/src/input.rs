@@ -1,0 +1,213 @@
+//! The reader that every decoder pulls from.
+//!
+//! Sections have no length on the wire, so a decoder cannot be handed a finished slice: it pulls from a window that is
+//! refilled as needed. One `Input` serves a whole stream; the engine reads framing and pages from the same window.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::error::{LoadError, Reason};
+
+/// Where an [`Input`] gets its octets.
+pub trait Refill {
+    /// Reads some octets to the front of `buffer` and returns how many; 0 at the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// Whatever made reading impossible; it becomes the source of a [`LoadError`].
+    fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn Error + Send + Sync>>;
+}
+
+/// Smallest size of the window, in octets: the longest batch that a decoder asks for at once, and the longest peek
+/// (2 + 255 octets, `docs/spec/stream.md` section 8.2), fit.
+pub const WINDOW_MIN: usize = 8 << 10;
+
+/// A pull reader with look-ahead and absolute offsets.
+pub struct Input<'a> {
+    window: Vec<u8>,
+    /// Position of the cursor in `window`.
+    at: usize,
+    /// Octets of `window` that are filled.
+    filled: usize,
+    /// Absolute offset of `window[0]`.
+    base: u64,
+    /// Absolute offset behind which the current section must not read.
+    budget_end: u64,
+    budget: u64,
+    source: Option<Box<dyn Refill + 'a>>,
+}
+
+impl fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("offset", &self.offset()).field("ahead", &(self.filled - self.at)).finish()
+    }
+}
+
+impl<'a> Input<'a> {
+    /// A reader of `source` with a window of `window` octets (at least [`WINDOW_MIN`]).
+    #[must_use]
+    pub fn new(source: impl Refill + 'a, window: usize) -> Self {
+        Self {
+            window: vec![0; window.max(WINDOW_MIN)],
+            at: 0,
+            filled: 0,
+            base: 0,
+            budget_end: u64::MAX,
+            budget: u64::MAX,
+            source: Some(Box::new(source)),
+        }
+    }
+
+    /// A reader of octets at hand; offsets count from `base`.
+    #[must_use]
+    pub fn from_slice(octets: &[u8], base: u64) -> Self {
+        Self {
+            window: octets.to_vec(),
+            at: 0,
+            filled: octets.len(),
+            base,
+            budget_end: u64::MAX,
+            budget: u64::MAX,
+            source: None,
+        }
+    }
+
+    /// Absolute offset of the cursor in the stream, in octets.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.base.wrapping_add(self.at as u64)
+    }
+
+    /// Lets the section that starts here read `octets` at most; longer ones end in [`Reason::OverBudget`].
+    pub fn set_budget(&mut self, octets: u64) {
+        self.budget = octets;
+        self.budget_end = self.offset().saturating_add(octets);
+    }
+
+    /// Takes the limit away that [`Input::set_budget`] set.
+    pub fn clear_budget(&mut self) {
+        self.budget = u64::MAX;
+        self.budget_end = u64::MAX;
+    }
+
+    /// What is in the window from the cursor on, without reading more.
+    #[must_use]
+    pub fn buffered(&self) -> &[u8] {
+        self.window.get(self.at..self.filled).unwrap_or_default()
+    }
+
+    /// Looks at up to `wanted` octets without consuming them; fewer only at the end of the input.
+    ///
+    /// Reads no more than is needed to have `wanted` octets, so it never waits for a peer that has nothing to add.
+    /// `wanted` above the window's size is cut to it.
+    ///
+    /// # Errors
+    ///
+    /// The source failed.
+    pub fn peek(&mut self, wanted: usize) -> Result<&[u8], LoadError> {
+        if self.filled - self.at < wanted {
+            self.fill(wanted)?;
+        }
+        let end = self.filled.min(self.at.saturating_add(wanted));
+        Ok(self.window.get(self.at..end).unwrap_or_default())
+    }
+
+    /// Moves the cursor over `octets` that were looked at before; cut to what the window holds.
+    pub fn consume(&mut self, octets: usize) {
+        self.at = self.at.saturating_add(octets).min(self.filled);
+    }
+
+    /// The next `N` octets.
+    ///
+    /// # Errors
+    ///
+    /// The input ends before, the source failed, or the section's budget is used up.
+    #[inline]
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
+        if let Some(octets) = self.window.get(self.at..self.filled).and_then(|ahead| ahead.first_chunk::<N>())
+            && self.base.wrapping_add(self.at as u64).saturating_add(N as u64) <= self.budget_end
+        {
+            self.at += N;
+            return Ok(*octets);
+        }
+        self.array_slow()
+    }
+
+    #[cold]
+    fn array_slow<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
+        let mut octets = [0; N];
+        self.read_exact(&mut octets)?;
+        Ok(octets)
+    }
+
+    /// Fills `out` with the next octets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Input::array`]. At the end of the input nothing is consumed if the rest fits the window.
+    pub fn read_exact(&mut self, out: &mut [u8]) -> Result<(), LoadError> {
+        if self.offset().saturating_add(out.len() as u64) > self.budget_end {
+            return Err(LoadError::new(self.offset(), Reason::OverBudget { limit: self.budget }));
+        }
+        let mut done = 0;
+        while done < out.len() {
+            let rest = out.len() - done;
+            let got = self.peek(rest)?.len().min(rest);
+            // A peek falls short of both its wish and the window only at the end of the input.
+            if got == 0 || (got < rest && got < self.window.len()) {
+                return Err(LoadError::new(self.offset(), Reason::EndOfInput { needed: rest, left: got }));
+            }
+            let ahead = self.window.get(self.at..self.at + got).unwrap_or_default();
+            if let Some(part) = out.get_mut(done..done + got) {
+                part.copy_from_slice(ahead);
+            }
+            self.at += got;
+            done += got;
+        }
+        Ok(())
+    }
+
+    /// Skips `octets`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Input::array`].
+    pub fn skip(&mut self, mut octets: usize) -> Result<(), LoadError> {
+        let mut scratch = [0; 512];
+        while octets > 0 {
+            let part = octets.min(scratch.len());
+            self.read_exact(scratch.get_mut(..part).unwrap_or_default())?;
+            octets -= part;
+        }
+        Ok(())
+    }
+
+    /// The failure of the element that starts at the cursor.
+    #[cold]
+    #[must_use]
+    pub fn error(&self, reason: Reason) -> LoadError {
+        LoadError::new(self.offset(), reason)
+    }
+
+    #[cold]
+    fn fill(&mut self, wanted: usize) -> Result<(), LoadError> {
+        let Some(source) = &mut self.source else { return Ok(()) };
+        self.window.copy_within(self.at..self.filled, 0);
+        self.base = self.base.wrapping_add(self.at as u64);
+        self.filled -= self.at;
+        self.at = 0;
+        let wanted = wanted.min(self.window.len());
+        while self.filled < wanted {
+            let room = self.window.get_mut(self.filled..).unwrap_or_default();
+            let room_len = room.len();
+            match source.refill(room) {
+                Ok(0) => break,
+                Ok(got) => self.filled += got.min(room_len),
+                Err(cause) => {
+                    return Err(LoadError::new(self.base.wrapping_add(self.filled as u64), Reason::Source(cause)));
+                }
+            }
+        }
+        Ok(())
+    }
+}

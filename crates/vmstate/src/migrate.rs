@@ -1,0 +1,220 @@
+//! What a device implements, and the object-safe face that the registry keeps of it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use crate::error::{LoadError, Refused, SaveError};
+use crate::image::VmState;
+use crate::input::Input;
+use crate::schema::Schema;
+use crate::sink::Sink;
+
+/// The version of the section that was loaded, and of its subsections that were in the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versions {
+    /// Version of the section, from its header.
+    pub section: u32,
+}
+
+/// A device whose state can be saved and loaded.
+///
+/// `snapshot` and `restore` name every field of the device and of the image (destructure without `..`), so that a new
+/// field fails to compile in both.
+pub trait Migrate: Send + 'static {
+    /// The plain data that goes over the wire.
+    type Image: VmState<Props = Self::Props> + Send + 'static;
+    /// The properties that gates read; `()` where there are none. An `Arc` inside if large.
+    type Props: Clone + Send + 'static;
+
+    /// The properties, taken in the same lock hold as the snapshot.
+    fn props(&self) -> Self::Props;
+
+    /// Whether the section is sent at all.
+    fn needed(&self) -> bool {
+        true
+    }
+
+    /// The state of now. Must not change the device: the source may go on.
+    ///
+    /// # Errors
+    ///
+    /// The device cannot be saved in its present state; the migration fails and the guest runs on.
+    fn snapshot(&self) -> Result<Self::Image, Refused>;
+
+    /// What decoding starts from: absent fields keep these values, and each `Some` subsection is the shape that an
+    /// arriving one is decoded into (it does not count as present).
+    ///
+    /// # Errors
+    ///
+    /// The device cannot be loaded in its present state.
+    fn template(&self) -> Result<Self::Image, Refused>;
+
+    /// Takes over what was loaded: checks everything first and assigns afterwards.
+    ///
+    /// # Errors
+    ///
+    /// The image is inconsistent; the device is then what it was.
+    fn restore(&mut self, image: Self::Image, received: &Versions) -> Result<(), Refused>;
+}
+
+impl<M: Migrate> Migrate for Arc<Mutex<M>> {
+    type Image = M::Image;
+    type Props = M::Props;
+
+    fn props(&self) -> Self::Props {
+        self.lock().unwrap_or_else(PoisonError::into_inner).props()
+    }
+
+    fn needed(&self) -> bool {
+        self.lock().unwrap_or_else(PoisonError::into_inner).needed()
+    }
+
+    fn snapshot(&self) -> Result<Self::Image, Refused> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).snapshot()
+    }
+
+    fn template(&self) -> Result<Self::Image, Refused> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).template()
+    }
+
+    fn restore(&mut self, image: Self::Image, received: &Versions) -> Result<(), Refused> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).restore(image, received)
+    }
+}
+
+impl<M: Migrate + Sync> Migrate for Arc<RwLock<M>> {
+    type Image = M::Image;
+    type Props = M::Props;
+
+    fn props(&self) -> Self::Props {
+        self.read().unwrap_or_else(PoisonError::into_inner).props()
+    }
+
+    fn needed(&self) -> bool {
+        self.read().unwrap_or_else(PoisonError::into_inner).needed()
+    }
+
+    fn snapshot(&self) -> Result<Self::Image, Refused> {
+        self.read().unwrap_or_else(PoisonError::into_inner).snapshot()
+    }
+
+    fn template(&self) -> Result<Self::Image, Refused> {
+        self.read().unwrap_or_else(PoisonError::into_inner).template()
+    }
+
+    fn restore(&mut self, image: Self::Image, received: &Versions) -> Result<(), Refused> {
+        self.write().unwrap_or_else(PoisonError::into_inner).restore(image, received)
+    }
+}
+
+/// A device as the registry sees it.
+pub trait Section: Send + Sync {
+    /// The description of its image.
+    fn schema(&self) -> &'static Schema;
+
+    /// Takes a snapshot; `None` if the section is not needed. No lock is held once this returns.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrate::snapshot`].
+    fn save(&self) -> Result<Option<Box<dyn Saved>>, Refused>;
+
+    /// Decodes an image of `version` without touching the device.
+    ///
+    /// # Errors
+    ///
+    /// The stream does not hold a loadable image.
+    fn load(&self, version: u32, input: &mut Input<'_>) -> Result<Box<dyn Loaded + '_>, LoadError>;
+}
+
+/// A snapshot that waits to be encoded.
+pub trait Saved: Send {
+    /// The description of the image.
+    fn schema(&self) -> &'static Schema;
+
+    /// Writes the image.
+    ///
+    /// # Errors
+    ///
+    /// The image contradicts its own description (a count that is not the length of its array).
+    fn encode(&self, sink: &mut dyn Sink) -> Result<(), SaveError>;
+}
+
+/// A decoded image that waits to be taken over.
+pub trait Loaded {
+    /// Hands the image to the device.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrate::restore`]; the device is then what it was.
+    fn commit(self: Box<Self>) -> Result<(), Refused>;
+}
+
+/// The adapter from [`Migrate`] to [`Section`].
+pub(crate) struct Described<M>(Mutex<M>);
+
+impl<M: Migrate> Described<M> {
+    pub(crate) fn new(device: M) -> Self {
+        Self(Mutex::new(device))
+    }
+}
+
+impl<M> fmt::Debug for Described<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Described")
+    }
+}
+
+struct Snapshot<M: Migrate> {
+    image: M::Image,
+    props: M::Props,
+}
+
+impl<M: Migrate> Saved for Snapshot<M> {
+    fn schema(&self) -> &'static Schema {
+        M::Image::SCHEMA
+    }
+
+    fn encode(&self, sink: &mut dyn Sink) -> Result<(), SaveError> {
+        self.image.encode(&self.props, sink)
+    }
+}
+
+struct Arrived<'a, M: Migrate> {
+    device: &'a Mutex<M>,
+    image: M::Image,
+    versions: Versions,
+}
+
+impl<M: Migrate> Loaded for Arrived<'_, M> {
+    fn commit(self: Box<Self>) -> Result<(), Refused> {
+        let Self { device, image, versions } = *self;
+        device.lock().unwrap_or_else(PoisonError::into_inner).restore(image, &versions)
+    }
+}
+
+impl<M: Migrate> Section for Described<M> {
+    fn schema(&self) -> &'static Schema {
+        M::Image::SCHEMA
+    }
+
+    fn save(&self) -> Result<Option<Box<dyn Saved>>, Refused> {
+        let device = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !device.needed() {
+            return Ok(None);
+        }
+        let props = device.props();
+        let image = device.snapshot()?;
+        Ok(Some(Box::new(Snapshot::<M> { image, props })))
+    }
+
+    fn load(&self, version: u32, input: &mut Input<'_>) -> Result<Box<dyn Loaded + '_>, LoadError> {
+        let (mut image, props) = {
+            let device = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let image = device.template().map_err(|refused| input.error(crate::error::Reason::Refused(refused)))?;
+            (image, device.props())
+        };
+        image.decode(&props, version, input)?;
+        Ok(Box::new(Arrived { device: &self.0, image, versions: Versions { section: version } }))
+    }
+}
