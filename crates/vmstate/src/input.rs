@@ -35,6 +35,8 @@ pub struct Input<'a> {
     budget_end: u64,
     budget: u64,
     source: Option<Box<dyn Refill + 'a>>,
+    /// Subsections of the current section, in stream order.
+    subsections: Vec<(&'static str, u32)>,
 }
 
 impl fmt::Debug for Input<'_> {
@@ -55,6 +57,7 @@ impl<'a> Input<'a> {
             budget_end: u64::MAX,
             budget: u64::MAX,
             source: Some(Box::new(source)),
+            subsections: Vec::new(),
         }
     }
 
@@ -69,6 +72,7 @@ impl<'a> Input<'a> {
             budget_end: u64::MAX,
             budget: u64::MAX,
             source: None,
+            subsections: Vec::new(),
         }
     }
 
@@ -187,6 +191,16 @@ impl<'a> Input<'a> {
     #[must_use]
     pub fn error(&self, reason: Reason) -> LoadError {
         LoadError::new(self.offset(), reason)
+    }
+
+    /// Forgets the subsections of the section before.
+    pub(crate) fn start_section(&mut self) {
+        self.subsections.clear();
+    }
+
+    /// The subsections since [`Input::start_section`].
+    pub(crate) fn take_subsections(&mut self) -> Vec<(&'static str, u32)> {
+        std::mem::take(&mut self.subsections)
     }
 
     #[cold]

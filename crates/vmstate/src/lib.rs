@@ -1,5 +1,6 @@
 //! Declared device state for virtual machines: versioned, checkable, loadable for years.
 
+pub mod describe;
 pub mod error;
 pub mod image;
 pub mod input;
@@ -8,6 +9,7 @@ pub mod registry;
 pub mod schema;
 pub mod sink;
 
+pub use describe::Description;
 pub use error::{LoadError, Reason, Refused, SaveError};
 pub use image::VmState;
 pub use input::Input;

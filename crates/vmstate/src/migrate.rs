@@ -11,9 +11,30 @@ use crate::sink::Sink;
 
 /// The version of the section that was loaded, and of its subsections that were in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Versions {
     /// Version of the section, from its header.
     pub section: u32,
+    subsections: Vec<(&'static str, u32)>,
+}
+
+impl Versions {
+    /// A section of `section`'s version without subsections.
+    #[must_use]
+    pub fn new(section: u32) -> Self {
+        Self { section, subsections: Vec::new() }
+    }
+
+    /// The version of the subsection `name`, if it was in the stream; the first, if nested images repeat the name.
+    #[must_use]
+    pub fn subsection(&self, name: &str) -> Option<u32> {
+        self.subsections.iter().find(|(received, _)| *received == name).map(|(_, version)| *version)
+    }
+
+    /// Names and versions of the subsections, in stream order.
+    pub fn subsections(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.subsections.iter().copied()
+    }
 }
 
 /// A device whose state can be saved and loaded.
@@ -214,7 +235,10 @@ impl<M: Migrate> Section for Described<M> {
             let image = device.template().map_err(|refused| input.error(crate::error::Reason::Refused(refused)))?;
             (image, device.props())
         };
-        image.decode(&props, version, input)?;
-        Ok(Box::new(Arrived { device: &self.0, image, versions: Versions { section: version } }))
+        input.start_section();
+        let decoded = image.decode(&props, version, input);
+        let versions = Versions { section: version, subsections: input.take_subsections() };
+        decoded.map_err(|error| error.within(M::Image::SCHEMA.name))?;
+        Ok(Box::new(Arrived { device: &self.0, image, versions }))
     }
 }
