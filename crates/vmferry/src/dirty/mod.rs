@@ -1,0 +1,36 @@
+//! Dirty tracking: which pages the guest wrote since they were last looked at.
+
+pub mod bitmap;
+pub mod pages;
+pub mod soft;
+
+pub use bitmap::DirtyBitmap;
+pub use pages::PageSet;
+pub use soft::SoftDirtyLog;
+
+use std::io;
+
+/// A source of dirty pages: a CPU's own bitmap, a hypervisor's log.
+///
+/// Between [`DirtyLog::start`] and [`DirtyLog::stop`] no write of the guest may escape it: a page that is written after a
+/// [`DirtyLog::sync`] took its mark is marked for the next one, and one whose mark was taken can be read afterwards
+/// with everything in it that was written before.
+pub trait DirtyLog: Send + Sync {
+    /// Starts tracking; all pages are clean.
+    ///
+    /// # Errors
+    ///
+    /// The mechanism is not available.
+    fn start(&self) -> io::Result<()>;
+
+    /// Stops tracking.
+    fn stop(&self);
+
+    /// Takes what became dirty since the last call, and adds it to `pages`, one set for each block in the machine's
+    /// order. Returns how many pages were newly dirty in the log, whether or not they were in the set already.
+    ///
+    /// # Errors
+    ///
+    /// The mechanism failed.
+    fn sync(&self, pages: &mut [PageSet]) -> io::Result<u64>;
+}

@@ -1,0 +1,69 @@
+//! RAM blocks over `vm-memory`'s mappings.
+
+use std::sync::Arc;
+
+use vm_memory::mmap::MmapRegionError;
+use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
+
+use super::{OutOfBlock, RamBlock, TARGET_PAGE_BYTES};
+use crate::dirty::DirtyBitmap;
+
+/// Anonymous guest memory whose stores mark a dirty bitmap.
+///
+/// Stores of the guest go through [`MappedBlock::region`] and mark; the engine's own [`RamBlock::write`] does not.
+/// Memory that was never written is not populated and reads as zero.
+#[derive(Debug, Clone)]
+pub struct MappedBlock {
+    name: Arc<str>,
+    region: Arc<MmapRegion<DirtyBitmap>>,
+}
+
+impl MappedBlock {
+    /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`].
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused the mapping, or `bytes` is zero.
+    pub fn new(name: impl Into<Arc<str>>, bytes: usize) -> Result<Self, MmapRegionError> {
+        let bytes = bytes.next_multiple_of(super::TARGET_PAGE);
+        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?) })
+    }
+
+    /// The mapping, for the machine's CPUs and devices.
+    #[must_use]
+    pub fn region(&self) -> &Arc<MmapRegion<DirtyBitmap>> {
+        &self.region
+    }
+}
+
+impl RamBlock for MappedBlock {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn used_len(&self) -> u64 {
+        self.region.size() as u64
+    }
+
+    fn page_bytes(&self) -> u64 {
+        TARGET_PAGE_BYTES
+    }
+
+    fn run(&self, offset: u64, len: usize) -> Result<VolatileSlice<'_, ()>, OutOfBlock> {
+        let outside = OutOfBlock { offset, len };
+        let start = usize::try_from(offset).map_err(|_| outside)?;
+        let tracked = self.region.get_slice(start, len).map_err(|_| outside)?;
+        Ok(vectored_slice(&tracked))
+    }
+}
+
+/// The same memory without its bitmap: the engine's accesses are not the guest's.
+#[expect(unsafe_code, reason = "vm-memory has no safe way to drop the bitmap of a slice")]
+fn vectored_slice<'a>(
+    tracked: &VolatileSlice<'a, <DirtyBitmap as vm_memory::bitmap::WithBitmapSlice<'a>>::S>,
+) -> VolatileSlice<'a, ()> {
+    // SAFETY: `VolatileSlice::new` asks that the memory stays valid for 'a and that no reference to it is used
+    // meanwhile. `tracked` is itself a slice of that lifetime over the same address and length, made by the region,
+    // which makes the same promise; guest memory is accessed through volatile slices and atomics only.
+    unsafe { VolatileSlice::new(tracked.ptr_guard_mut().as_ptr(), tracked.len()) }
+}

@@ -1,0 +1,81 @@
+//! Guest memory as the engine sees it: named blocks, copied in and out, never referenced.
+//!
+//! The guest writes its memory while it is sent, so no `&[u8]` to it exists anywhere: bytes are copied with volatile
+//! accesses, scanned as relaxed atomics ([`zero`]), or handed to the kernel as address and length ([`vectored`]).
+
+pub mod mapped;
+pub mod vectored;
+pub mod zero;
+
+use std::error::Error;
+use std::fmt;
+
+use vm_memory::VolatileSlice;
+
+pub use mapped::MappedBlock;
+
+/// Bytes of a target page: what one page record of the stream carries (`docs/spec/ram.md` A2).
+pub const TARGET_PAGE_BYTES: u64 = 4096;
+
+/// [`TARGET_PAGE_BYTES`] as a length in memory.
+pub const TARGET_PAGE: usize = 4096;
+
+/// An access that does not lie inside its block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutOfBlock {
+    /// Offset in the block, in bytes.
+    pub offset: u64,
+    /// Length of the access, in bytes.
+    pub len: usize,
+}
+
+impl fmt::Display for OutOfBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes at {:#x} do not lie inside the RAM block", self.len, self.offset)
+    }
+}
+
+impl Error for OutOfBlock {}
+
+/// A named block of guest RAM.
+///
+/// All offsets and lengths are bytes from the start of the block. The bytes may change under every access.
+pub trait RamBlock: Send + Sync + fmt::Debug {
+    /// Id of the block in the stream, 1 to 255 octets (`docs/spec/ram.md` A10).
+    fn name(&self) -> &str;
+
+    /// Bytes that the guest uses and that are sent; a multiple of [`TARGET_PAGE_BYTES`].
+    fn used_len(&self) -> u64;
+
+    /// Bytes of the page size that backs the block.
+    fn page_bytes(&self) -> u64 {
+        TARGET_PAGE_BYTES
+    }
+
+    /// The memory `offset .. offset + len`, for copies and for vectored I/O.
+    ///
+    /// # Errors
+    ///
+    /// The range does not lie inside the block.
+    fn run(&self, offset: u64, len: usize) -> Result<VolatileSlice<'_, ()>, OutOfBlock>;
+
+    /// Copies from the block to `out`.
+    ///
+    /// # Errors
+    ///
+    /// The range does not lie inside the block.
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), OutOfBlock> {
+        self.run(offset, out.len())?.copy_to(out);
+        Ok(())
+    }
+
+    /// Copies `bytes` to the block without marking them dirty: this is how an incoming migration writes.
+    ///
+    /// # Errors
+    ///
+    /// The range does not lie inside the block.
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<(), OutOfBlock> {
+        self.run(offset, bytes.len())?.copy_from(bytes);
+        Ok(())
+    }
+}
