@@ -11,9 +11,13 @@
 //! | module | covers |
 //! |---|---|
 //! | [`header`] | magic and version |
+//! | [`configuration`] | machine type and what else both sides must agree on |
 //! | [`section`] | element types, section headers and footers |
 //! | [`command`] | the eleven commands |
 //! | [`ram`] | the body of the `ram` section: block list and page records |
+//! | [`globalstate`] | the section that carries the runstate |
+//! | [`end`] | what stands behind the end of a stream |
+//! | [`description`] | the JSON behind a stream that says what each section holds |
 //! | [`return_path`] | messages from the destination to the source |
 //! | [`limits`] | what a peer may ask for |
 //!
@@ -38,8 +42,12 @@
 //! Checked against streams of QEMU 5.2, 7.2, 10.0 and 11.1.
 
 pub mod command;
+pub mod configuration;
 mod decode;
+pub mod description;
+pub mod end;
 mod error;
+pub mod globalstate;
 pub mod header;
 pub mod limits;
 mod name;

@@ -41,6 +41,6 @@ pub const PACKAGE_BYTES_LIMIT: u32 = 512 << 20;
 /// description in the corpus is 60 KiB.
 pub const DESCRIPTION_BYTES_LIMIT: u32 = 16 << 20;
 
-/// Nesting of descriptions inside a description. Real ones nest five deep; the limit keeps recursion off the end of a
-/// thread's stack.
-pub const DESCRIPTION_DEPTH_LIMIT: usize = 32;
+/// Nesting of objects inside the description. A structure in a structure takes two, and real ones nest five deep; the limit keeps
+/// recursion off the end of a thread's stack.
+pub const DESCRIPTION_DEPTH_LIMIT: usize = 64;
