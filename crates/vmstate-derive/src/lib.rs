@@ -1,1 +1,59 @@
-//! Derive macros of the vmstate crate.
+//! Derive macros of the vmstate crate; documented there.
+
+mod attributes;
+mod coding;
+mod image;
+mod properties;
+mod runs;
+mod schema;
+mod types;
+
+use proc_macro::TokenStream;
+
+/// Implements `vmstate::VmState` for a struct of raw integers.
+///
+/// Fields are on the wire in the order of their declaration: never reorder, never insert.
+///
+/// **On the struct**: `#[vmstate(…)]` with
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | `name = "pl011"` | name of the section, or of the subsection; required |
+/// | `version = 2` | the version that is written; required |
+/// | `min = 1` | the oldest version that is loaded; the same as `version` if not given |
+/// | `props = Pl011Props` | the type whose fields gates name |
+/// | `priority = Priority::PciBus` | load priority of the section |
+/// | `early` | the section is sent before RAM |
+///
+/// **On a field**:
+///
+/// | attribute | meaning |
+/// |---|---|
+/// | none | `bool`, integers, arrays of them, arrays of arrays, nested images and arrays of them, types that implement `Wire` |
+/// | `name = "fcr_vmstate"` | name in descriptions and errors, if not that of the field |
+/// | `since = 2` | on the wire from this version on |
+/// | `when = path` | on the wire if `path(&image, version)` says so, on each side for itself |
+/// | `gate = migrate_clk` | on the wire only with this property on, on each side for itself |
+/// | `buffer` | on `[u8; N]` and `Vec<u8>`: raw octets, described as one element |
+/// | `unused = 4` | on `()`: octets that are sent as zero and skipped on load |
+/// | `len = count, max = 16` | on `Vec<T>`: the earlier field that holds the number, and the largest number accepted |
+/// | `local` | configuration of this side that shapes a load; never on the wire |
+/// | `props = field` | on a nested image or subsection with properties: where in this image's properties they are |
+/// | `subsection` | on `Option<Image>`, after all other fields: sent if `Some`; may have a `gate` |
+#[proc_macro_derive(VmState, attributes(vmstate))]
+pub fn vm_state(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    image::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `vmstate::Properties`, and `Default` with the declared defaults.
+///
+/// **On the struct**: `#[properties(device = "pl011")]`, the type of device that compatibility tables name.
+///
+/// **On each field**, a `bool` or an unsigned integer: `#[property(name = "migrate-clk", default = true)]`. Without a
+/// name, it is that of the field with `-` for `_`.
+#[proc_macro_derive(Properties, attributes(properties, property))]
+pub fn properties(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    properties::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}

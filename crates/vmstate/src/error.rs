@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
+
+use crate::schema::Schema;
 
 /// A device's own objection to being saved or loaded, in words for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +161,61 @@ impl LoadError {
         self
     }
 
+    /// Attributes a failure to read at once the elements of an array, each of `width` octets, that starts at offset
+    /// `start` of the stream with element `first`: to the element in which the input ends.
+    #[cold]
+    #[must_use]
+    pub(crate) fn in_array(mut self, start: u64, width: usize, first: usize) -> Self {
+        let mut index = first;
+        if let Reason::EndOfInput { needed, left } = &mut self.0.reason {
+            // What was consumed before the input ended counts as left: the window may be shorter than the array.
+            let whole = usize::try_from(self.0.offset.saturating_sub(start)).unwrap_or(0).saturating_add(*left);
+            let elements = whole.checked_div(width).unwrap_or(0);
+            index = first.saturating_add(elements);
+            *left = whole.saturating_sub(elements.saturating_mul(width));
+            *needed = width;
+            self.0.offset = start.saturating_add((whole - *left) as u64);
+        }
+        self.within(format!("[{index}]"))
+    }
+
+    /// Attributes a failure to read at once the octets of `schema.fields[range]`, of fixed width each, that start at
+    /// offset `start` of the stream: to the field in which the input ends.
+    #[cold]
+    #[must_use]
+    pub(crate) fn in_run(mut self, start: u64, schema: &Schema, range: Range<usize>) -> Self {
+        let mut fields = schema.fields.get(range).unwrap_or_default().iter();
+        let Some(mut field) = fields.next() else { return self };
+        if let Reason::EndOfInput { needed, left } = &mut self.0.reason {
+            let mut rest = usize::try_from(self.0.offset.saturating_sub(start)).unwrap_or(0).saturating_add(*left);
+            let mut at = start;
+            let mut width = field.kind.octets().unwrap_or(0);
+            while rest >= width {
+                let Some(next) = fields.next() else { break };
+                rest -= width;
+                at = at.saturating_add(width as u64);
+                field = next;
+                width = field.kind.octets().unwrap_or(0);
+            }
+            self.0.offset = at;
+            *needed = width;
+            *left = rest;
+            if let (Some(1..), Some(element)) = (field.kind.elements(), field.kind.element().octets())
+                && matches!(field.kind, crate::schema::Kind::Array { .. })
+            {
+                return self.in_array(at, element, 0).within(field.name);
+            }
+        }
+        self.within(field.name)
+    }
+
+    /// The same place in words, another offset and reason.
+    pub(crate) fn because(mut self, offset: u64, reason: Reason) -> Self {
+        self.0.offset = offset;
+        self.0.reason = reason;
+        self
+    }
+
     /// Absolute offset in the stream, in octets, of what failed.
     #[must_use]
     pub fn offset(&self) -> u64 {
@@ -210,6 +268,24 @@ pub struct SaveError {
     pub path: String,
     /// What is wrong with it.
     pub reason: Refused,
+}
+
+impl SaveError {
+    /// An image that contradicts its description.
+    #[cold]
+    #[must_use]
+    pub fn new(reason: Refused) -> Self {
+        Self { path: String::new(), reason }
+    }
+
+    /// Adds the name of the element that encloses what is wrong.
+    #[cold]
+    #[must_use]
+    pub fn within(mut self, element: impl AsRef<str>) -> Self {
+        let dot = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
+        self.path = format!("{}{dot}{}", element.as_ref(), self.path);
+        self
+    }
 }
 
 impl fmt::Display for SaveError {

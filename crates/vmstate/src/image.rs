@@ -1,28 +1,89 @@
 //! The trait of images, which `#[derive(VmState)]` implements.
 
 use crate::error::{LoadError, SaveError};
+use crate::guard::Guard;
 use crate::input::Input;
 use crate::schema::Schema;
 use crate::sink::Sink;
 
 /// A plain struct of raw integers that maps to a run of octets.
+///
+/// Derived, not written by hand; see [`macro@crate::VmState`] for the attributes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an image",
+    label = "not an image",
+    note = "a subsection or a section's state is a struct with `#[derive(VmState)]` and `#[vmstate(name = \"…\", version = N)]`"
+)]
 pub trait VmState: Sized {
     /// The description: name, versions, fields, subsections.
     const SCHEMA: &'static Schema;
     /// The properties that gates read; `()` where there are none.
     type Props;
+    /// What an arriving subsection without a template is decoded into: [`FromDefault`] or [`FromTemplate`].
+    type Shape;
 
     /// Writes fields, then subsections.
     ///
     /// # Errors
     ///
-    /// The image contradicts its description.
-    fn encode(&self, props: &Self::Props, sink: &mut dyn Sink) -> Result<(), SaveError>;
+    /// The image contradicts its description: a count that is not the length of its array or above the limit; data
+    /// behind a nested image that a loader would take for one of its subsections (`docs/spec/vmstate.md` section 7,
+    /// H1). The sink has then taken octets that are to be dropped.
+    fn encode(&self, props: &Self::Props, sink: &mut dyn Sink) -> Result<(), SaveError> {
+        if const { Self::SCHEMA.nests() } {
+            let mut guard = Guard::new(sink);
+            self.encode_part(props, &mut guard)?;
+            guard.finish().map_err(|error| error.within(Self::SCHEMA.name))
+        } else {
+            self.encode_part(props, sink)
+        }
+    }
+
+    /// As [`VmState::encode`], as a part of another image: what follows it is the business of the whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`VmState::encode`], without the check of what follows a nested image.
+    fn encode_part(&self, props: &Self::Props, sink: &mut dyn Sink) -> Result<(), SaveError>;
 
     /// Reads fields that exist in `version`, then subsections, over what is there.
+    ///
+    /// Each subsection is taken out of `self` first, as the shape that an arriving one is decoded into; presence in the
+    /// stream decides what is there in the end.
     ///
     /// # Errors
     ///
     /// The stream does not hold an image of this description; the image is then half filled and to be dropped.
     fn decode(&mut self, props: &Self::Props, version: u32, input: &mut Input<'_>) -> Result<(), LoadError>;
+}
+
+/// The rule of an image that an arriving subsection may start from its default.
+#[derive(Debug, Clone, Copy)]
+pub enum FromDefault {}
+
+/// The rule of an image whose decoding depends on local values: it starts from the device's template or not at all.
+#[derive(Debug, Clone, Copy)]
+pub enum FromTemplate {}
+
+/// Where an arriving image of type `T` starts from if the device gave no template.
+#[diagnostic::on_unimplemented(
+    message = "the image `{T}` needs `Default`",
+    label = "needs `Default`",
+    note = "a subsection or an element that arrives while the device's template has none starts from the default"
+)]
+pub trait Shape<T> {
+    /// The start, or nothing if only a template will do.
+    fn shape() -> Option<T>;
+}
+
+impl<T: Default> Shape<T> for FromDefault {
+    fn shape() -> Option<T> {
+        Some(T::default())
+    }
+}
+
+impl<T> Shape<T> for FromTemplate {
+    fn shape() -> Option<T> {
+        None
+    }
 }

@@ -198,6 +198,11 @@ impl<'a> Input<'a> {
         self.subsections.clear();
     }
 
+    /// Notes a subsection that is about to be decoded, for [`crate::migrate::Versions`].
+    pub(crate) fn note_subsection(&mut self, name: &'static str, version: u32) {
+        self.subsections.push((name, version));
+    }
+
     /// The subsections since [`Input::start_section`].
     pub(crate) fn take_subsections(&mut self) -> Vec<(&'static str, u32)> {
         std::mem::take(&mut self.subsections)

@@ -1,4 +1,14 @@
 //! Descriptions as data: what a derive emits and a checker reads.
+//!
+//! ```text
+//! Schema ── fields: [Field ── Kind ──┐ Struct, Array of Struct, Counted of Struct
+//!    │                               └──> Schema ]
+//!    └───── subsections: [Subsection ──> Schema ]
+//! ```
+//!
+//! Field names, type names and the meaning of versions are QEMU's (`docs/spec/vmstate.md` sections 1, 4 and 5,
+//! `docs/spec/vmdesc.md` B). The types are built by their `const` constructors and read through their public fields;
+//! both may grow.
 
 /// When a device is loaded relative to others; higher first (`docs/spec/stream.md` section 4.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -14,7 +24,8 @@ pub enum Priority {
 }
 
 /// The description of one image.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Schema {
     /// Name: of the section, or of the subsection on the wire.
     pub name: &'static str,
@@ -24,4 +35,393 @@ pub struct Schema {
     pub minimum_version: u32,
     /// Load priority; counts for sections only.
     pub priority: Priority,
+    /// Whether the section is sent in the setup phase, before RAM; counts for sections only.
+    pub early: bool,
+    /// Fields in wire order; local fields are not among them.
+    pub fields: &'static [Field],
+    /// Subsections in the order in which they are sent.
+    pub subsections: &'static [Subsection],
+    /// Names of the fields that are not on the wire but shape a load.
+    pub locals: &'static [&'static str],
+}
+
+/// One field of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Field {
+    /// Name in descriptions and errors.
+    pub name: &'static str,
+    /// What it is on the wire.
+    pub kind: Kind,
+    /// When it is there.
+    pub presence: Presence,
+    /// The property that must be on, on both sides, for the field to be there.
+    pub gate: Option<&'static str>,
+}
+
+/// When a field is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Presence {
+    /// In every version.
+    Always,
+    /// From this version on.
+    Since(u32),
+    /// If the named test function says so, on each side for itself.
+    When(&'static str),
+}
+
+/// A subsection of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Subsection {
+    /// Its description.
+    pub schema: &'static Schema,
+    /// The property without which it is not sent.
+    pub gate: Option<&'static str>,
+}
+
+/// A single value on the wire, big-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// One octet, 0 or 1.
+    Bool,
+    /// Signed, 8 bits.
+    I8,
+    /// Signed, 16 bits.
+    I16,
+    /// Signed, 32 bits.
+    I32,
+    /// Signed, 64 bits.
+    I64,
+    /// Unsigned, 8 bits.
+    U8,
+    /// Unsigned, 16 bits.
+    U16,
+    /// Unsigned, 32 bits.
+    U32,
+    /// Unsigned, 64 bits.
+    U64,
+}
+
+/// Where the number of elements of a counted field comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Count {
+    /// Name of the field that holds the number.
+    pub field: &'static str,
+    /// Whether that field is configuration of this side, so that the number is not in the stream.
+    pub local: bool,
+}
+
+/// What a field is on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// One value.
+    Scalar(Scalar),
+    /// A fixed number of elements; arrays of arrays are one flat array on the wire, row by row.
+    Array {
+        /// The element.
+        element: &'static Kind,
+        /// How many.
+        elements: usize,
+    },
+    /// Raw octets, a fixed number of them.
+    Buffer {
+        /// How many.
+        octets: usize,
+    },
+    /// Zeros that keep the place of what was once there.
+    Unused {
+        /// How many octets.
+        octets: usize,
+    },
+    /// A nested image; it is always at the newest version that the reader knows (`docs/spec/vmstate.md` section 5.4).
+    Struct(&'static Schema),
+    /// Elements whose number is in another field.
+    Counted {
+        /// The element.
+        element: &'static Kind,
+        /// The field with the number.
+        count: Count,
+        /// Largest number that is accepted.
+        limit: usize,
+    },
+    /// Raw octets whose number is in another field.
+    CountedBuffer {
+        /// The field with the number.
+        count: Count,
+        /// Largest number that is accepted.
+        limit: usize,
+    },
+    /// A codec of its own, see [`crate::wire::Wire`].
+    Codec {
+        /// QEMU's name of the codec.
+        name: &'static str,
+        /// Octets that it takes, if always the same number.
+        octets: Option<usize>,
+    },
+}
+
+impl Schema {
+    /// A description without fields that loads its own version only.
+    #[must_use]
+    pub const fn new(name: &'static str, version: u32) -> Self {
+        Self {
+            name,
+            version,
+            minimum_version: version,
+            priority: Priority::Default,
+            early: false,
+            fields: &[],
+            subsections: &[],
+            locals: &[],
+        }
+    }
+
+    /// Sets the oldest version that is loaded.
+    #[must_use]
+    pub const fn minimum(mut self, version: u32) -> Self {
+        self.minimum_version = version;
+        self
+    }
+
+    /// Sets the load priority.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Has the section sent in the setup phase.
+    #[must_use]
+    pub const fn early(mut self) -> Self {
+        self.early = true;
+        self
+    }
+
+    /// Sets the fields.
+    #[must_use]
+    pub const fn fields(mut self, fields: &'static [Field]) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// Sets the subsections.
+    #[must_use]
+    pub const fn subsections(mut self, subsections: &'static [Subsection]) -> Self {
+        self.subsections = subsections;
+        self
+    }
+
+    /// Sets the names of the fields that are not on the wire.
+    #[must_use]
+    pub const fn locals(mut self, locals: &'static [&'static str]) -> Self {
+        self.locals = locals;
+        self
+    }
+
+    /// The position of the subsection called `name`.
+    #[must_use]
+    pub fn subsection(&self, name: &[u8]) -> Option<usize> {
+        self.subsections.iter().position(|subsection| subsection.schema.name.as_bytes() == name)
+    }
+}
+
+impl Field {
+    /// A field that is in every version.
+    #[must_use]
+    pub const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, presence: Presence::Always, gate: None }
+    }
+
+    /// Has the field there from `version` on.
+    #[must_use]
+    pub const fn since(mut self, version: u32) -> Self {
+        self.presence = Presence::Since(version);
+        self
+    }
+
+    /// Has the field there if the function named `test` says so.
+    #[must_use]
+    pub const fn when(mut self, test: &'static str) -> Self {
+        self.presence = Presence::When(test);
+        self
+    }
+
+    /// Has the field there only with `property` on.
+    #[must_use]
+    pub const fn gate(mut self, property: &'static str) -> Self {
+        self.gate = Some(property);
+        self
+    }
+}
+
+impl Subsection {
+    /// A subsection that depends on no property.
+    #[must_use]
+    pub const fn new(schema: &'static Schema) -> Self {
+        Self { schema, gate: None }
+    }
+
+    /// Has the subsection sent only with `property` on.
+    #[must_use]
+    pub const fn gate(mut self, property: &'static str) -> Self {
+        self.gate = Some(property);
+        self
+    }
+}
+
+impl Count {
+    /// A number that an earlier field of the stream holds.
+    #[must_use]
+    pub const fn received(field: &'static str) -> Self {
+        Self { field, local: false }
+    }
+
+    /// A number that is configuration of this side.
+    #[must_use]
+    pub const fn local(field: &'static str) -> Self {
+        Self { field, local: true }
+    }
+}
+
+impl Scalar {
+    /// QEMU's name of the codec.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bool => "bool",
+            Self::I8 => "int8",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::I64 => "int64",
+            Self::U8 => "uint8",
+            Self::U16 => "uint16",
+            Self::U32 => "uint32",
+            Self::U64 => "uint64",
+        }
+    }
+
+    /// Octets on the wire.
+    #[must_use]
+    pub const fn octets(self) -> usize {
+        match self {
+            Self::Bool | Self::I8 | Self::U8 => 1,
+            Self::I16 | Self::U16 => 2,
+            Self::I32 | Self::U32 => 4,
+            Self::I64 | Self::U64 => 8,
+        }
+    }
+}
+
+impl Kind {
+    /// One element: of an array (down to the last dimension) or of a counted field; the kind itself otherwise.
+    #[must_use]
+    pub const fn element(&self) -> &Kind {
+        match self {
+            Self::Array { element, .. } | Self::Counted { element, .. } => element.element(),
+            _ => self,
+        }
+    }
+
+    /// QEMU's name of the codec of one element; `struct` for images.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self.element() {
+            Self::Scalar(scalar) => scalar.name(),
+            Self::Buffer { .. } | Self::CountedBuffer { .. } => "buffer",
+            Self::Unused { .. } => "unused_buffer",
+            Self::Struct(_) => "struct",
+            Self::Codec { name, .. } => name,
+            Self::Array { .. } | Self::Counted { .. } => "unknown",
+        }
+    }
+
+    /// The number of elements, all dimensions together, if it does not depend on the image.
+    #[must_use]
+    pub const fn elements(&self) -> Option<usize> {
+        match self {
+            Self::Array { element, elements } => match element.elements() {
+                Some(inner) => elements.checked_mul(inner),
+                None => None,
+            },
+            Self::Counted { .. } => None,
+            _ => Some(1),
+        }
+    }
+
+    /// Octets on the wire, if they do not depend on the image.
+    #[must_use]
+    pub const fn octets(&self) -> Option<usize> {
+        match self {
+            Self::Scalar(scalar) => Some(scalar.octets()),
+            Self::Array { element, elements } => match element.octets() {
+                Some(octets) => octets.checked_mul(*elements),
+                None => None,
+            },
+            Self::Buffer { octets } | Self::Unused { octets } => Some(*octets),
+            Self::Struct(schema) => schema.octets(),
+            Self::Codec { octets, .. } => *octets,
+            Self::Counted { .. } | Self::CountedBuffer { .. } => None,
+        }
+    }
+}
+
+impl Schema {
+    /// Octets of an image on the wire, if they do not depend on the image.
+    #[must_use]
+    pub const fn octets(&self) -> Option<usize> {
+        if !self.subsections.is_empty() {
+            return None;
+        }
+        let mut fields = self.fields;
+        let mut sum = 0_usize;
+        while let [field, rest @ ..] = fields {
+            let (None, Presence::Always | Presence::Since(_)) = (field.gate, field.presence) else { return None };
+            let Some(octets) = field.kind.octets() else { return None };
+            sum = sum.saturating_add(octets);
+            fields = rest;
+        }
+        Some(sum)
+    }
+
+    /// Whether loading depends on values that only the device's template holds, so that a default image will not do.
+    #[must_use]
+    pub const fn needs_template(&self) -> bool {
+        if !self.locals.is_empty() {
+            return true;
+        }
+        let mut fields = self.fields;
+        while let [field, rest @ ..] = fields {
+            if let Kind::Struct(nested) = field.kind.element()
+                && nested.needs_template()
+            {
+                return true;
+            }
+            fields = rest;
+        }
+        false
+    }
+
+    /// Whether an image contains another one, in a field or in that of a subsection.
+    #[must_use]
+    pub const fn nests(&self) -> bool {
+        let mut fields = self.fields;
+        while let [field, rest @ ..] = fields {
+            if let Kind::Struct(_) = field.kind.element() {
+                return true;
+            }
+            fields = rest;
+        }
+        let mut subsections = self.subsections;
+        while let [subsection, rest @ ..] = subsections {
+            if subsection.schema.nests() {
+                return true;
+            }
+            subsections = rest;
+        }
+        false
+    }
 }

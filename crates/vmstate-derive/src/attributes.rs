@@ -1,0 +1,131 @@
+//! Attributes as they stand in the source: names, values and their tokens; meaning is given elsewhere.
+
+use proc_macro2::Span;
+use syn::meta::ParseNestedMeta;
+use syn::spanned::Spanned;
+use syn::{Attribute, Error, Expr, Ident, LitInt, LitStr, Path, Result, Token, Type};
+
+/// Attributes of the struct.
+#[derive(Default)]
+pub(crate) struct ImageAttributes {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) version: Option<LitInt>,
+    pub(crate) min: Option<LitInt>,
+    pub(crate) props: Option<Type>,
+    pub(crate) priority: Option<Path>,
+    pub(crate) early: Option<Span>,
+}
+
+/// Attributes of one field.
+#[derive(Default)]
+pub(crate) struct FieldAttributes {
+    pub(crate) name: Option<LitStr>,
+    pub(crate) since: Option<LitInt>,
+    pub(crate) when: Option<Path>,
+    pub(crate) gate: Option<Ident>,
+    pub(crate) buffer: Option<Span>,
+    pub(crate) unused: Option<Expr>,
+    pub(crate) len: Option<Ident>,
+    pub(crate) max: Option<Expr>,
+    pub(crate) local: Option<Span>,
+    pub(crate) props: Option<Ident>,
+    pub(crate) subsection: Option<Span>,
+}
+
+const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early"];
+const FIELD_NAMES: &[&str] =
+    &["name", "since", "when", "gate", "buffer", "unused", "len", "max", "local", "props", "subsection"];
+/// Forms of QEMU's that are declared and have no code behind them yet.
+const LATER_NAMES: &[&str] = &["equal", "le", "list", "pinned", "check"];
+
+/// Takes the value of an attribute that may be given once.
+fn once<T>(slot: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
+    if slot.is_some() {
+        let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+        return Err(meta.error(format!("'{name}' is given twice")));
+    }
+    *slot = Some(value);
+    Ok(())
+}
+
+fn unknown(meta: &ParseNestedMeta<'_>, accepted: &[&str]) -> Error {
+    let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+    let accepted = accepted.join(", ");
+    meta.error(format!("unknown attribute '{name}': expected one of {accepted}"))
+}
+
+impl ImageAttributes {
+    pub(crate) fn parse(attributes: &[Attribute]) -> Result<Self> {
+        let mut found = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("vmstate")) {
+            attribute.parse_nested_meta(|meta| {
+                let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+                match name.as_str() {
+                    "name" => once(&mut found.name, &meta, meta.value()?.parse()?),
+                    "version" => once(&mut found.version, &meta, meta.value()?.parse()?),
+                    "min" => once(&mut found.min, &meta, meta.value()?.parse()?),
+                    "props" => once(&mut found.props, &meta, meta.value()?.parse()?),
+                    "priority" => once(&mut found.priority, &meta, meta.value()?.parse()?),
+                    "early" => once(&mut found.early, &meta, meta.path.span()),
+                    _ => Err(unknown(&meta, IMAGE_NAMES)),
+                }
+            })?;
+        }
+        Ok(found)
+    }
+}
+
+impl FieldAttributes {
+    pub(crate) fn parse(attributes: &[Attribute]) -> Result<Self> {
+        let mut found = Self::default();
+        for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("vmstate")) {
+            attribute.parse_nested_meta(|meta| {
+                let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+                match name.as_str() {
+                    "name" => once(&mut found.name, &meta, meta.value()?.parse()?),
+                    "since" => once(&mut found.since, &meta, meta.value()?.parse()?),
+                    "when" => once(&mut found.when, &meta, meta.value()?.parse()?),
+                    "gate" => once(&mut found.gate, &meta, meta.value()?.parse()?),
+                    "buffer" => once(&mut found.buffer, &meta, meta.path.span()),
+                    "unused" => once(&mut found.unused, &meta, meta.value()?.parse()?),
+                    "len" => once(&mut found.len, &meta, meta.value()?.parse()?),
+                    "max" => once(&mut found.max, &meta, meta.value()?.parse()?),
+                    "local" => once(&mut found.local, &meta, meta.path.span()),
+                    "props" => once(&mut found.props, &meta, meta.value()?.parse()?),
+                    "subsection" => once(&mut found.subsection, &meta, meta.path.span()),
+                    later if LATER_NAMES.contains(&later) => {
+                        // Its value, if any, so that this error is the one that is shown.
+                        if meta.input.peek(Token![=]) {
+                            meta.value()?.parse::<Expr>()?;
+                        }
+                        Err(meta.error(format!("'{later}' is not supported yet")))
+                    }
+                    _ => Err(unknown(&meta, FIELD_NAMES)),
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// The first attribute of a group that is given, with its name.
+    pub(crate) fn first_of(&self, names: &[&'static str]) -> Option<(&'static str, Span)> {
+        names.iter().find_map(|name| self.span_of(name).map(|span| (*name, span)))
+    }
+
+    fn span_of(&self, name: &str) -> Option<Span> {
+        match name {
+            "name" => self.name.as_ref().map(Spanned::span),
+            "since" => self.since.as_ref().map(Spanned::span),
+            "when" => self.when.as_ref().map(Spanned::span),
+            "gate" => self.gate.as_ref().map(Spanned::span),
+            "buffer" => self.buffer,
+            "unused" => self.unused.as_ref().map(Spanned::span),
+            "len" => self.len.as_ref().map(Spanned::span),
+            "max" => self.max.as_ref().map(Spanned::span),
+            "local" => self.local,
+            "props" => self.props.as_ref().map(Spanned::span),
+            "subsection" => self.subsection,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! The bodies of `encode_part` and `decode`.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::Ident;
+use syn::spanned::Spanned;
+
+use crate::image::{Field, Form, Image, Presence};
+use crate::runs::Stretch;
+
+pub(crate) fn encode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
+    let fields = stretches.iter().map(|stretch| match stretch {
+        Stretch::Run { first, end, octets, .. } => {
+            let puts = image.fields.get(*first..*end).unwrap_or_default().iter().map(put_in_run);
+            quote! {
+                let mut __octets = [0_u8; #octets];
+                let mut __space = ::vmstate::derived::Space::new(&mut __octets);
+                #(#puts)*
+                __sink.fields(Self::SCHEMA, #first..#end);
+                __sink.put(&__octets);
+            }
+        }
+        Stretch::Single { index, .. } => {
+            let Some(field) = image.fields.get(*index) else { return TokenStream::new() };
+            let put = put_single(field, *index);
+            let version = quote!(Self::SCHEMA.version);
+            conditional(field, &version, put)
+        }
+    });
+    let subsections = image.subsections.iter().map(|subsection| {
+        let (ident, ty) = (subsection.ident, subsection.ty);
+        let props = nested_props(subsection.props.as_ref());
+        let put = quote_spanned! {ty.span()=>
+            if let ::core::option::Option::Some(__image) = &self.#ident {
+                ::vmstate::derived::put_subsection::<#ty>(__image, #props, __sink)?;
+            }
+        };
+        match &subsection.gate {
+            Some(gate) => quote!(if __props.#gate { #put }),
+            None => put,
+        }
+    });
+    quote! {
+        let _ = __props;
+        #({ #fields })*
+        #(#subsections)*
+        ::core::result::Result::Ok(())
+    }
+}
+
+pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
+    let shapes: Vec<Ident> =
+        image.subsections.iter().map(|subsection| format_ident!("__shape_of_{}", subsection.ident)).collect();
+    let slots = image.subsections.iter().map(|subsection| subsection.ident);
+    let fields = stretches.iter().map(|stretch| match stretch {
+        Stretch::Run { first, end, octets, since } => {
+            let gets = image.fields.get(*first..*end).unwrap_or_default().iter().map(get_in_run);
+            let get = quote! {
+                let __octets = ::vmstate::derived::run::<#octets>(Self::SCHEMA, #first..#end, __input)?;
+                let mut __run = ::vmstate::derived::Run::new(&__octets, Self::SCHEMA, #first..#end, __input);
+                #(#gets)*
+            };
+            match since {
+                Some(since) => quote!(if __version >= #since { #get }),
+                None => get,
+            }
+        }
+        Stretch::Single { index, since } => {
+            let Some(field) = image.fields.get(*index) else { return TokenStream::new() };
+            let get = conditional(field, &quote!(__version), get_single(field, *index));
+            match since {
+                Some(since) => quote!(if __version >= #since { #get }),
+                None => get,
+            }
+        }
+    });
+    let count = image.subsections.len();
+    let arms = image.subsections.iter().zip(&shapes).enumerate().map(|(index, (subsection, shape))| {
+        let (ident, ty) = (subsection.ident, subsection.ty);
+        let props = nested_props(subsection.props.as_ref());
+        quote_spanned! {ty.span()=>
+            #index => ::vmstate::derived::get_subsection::<#ty>(&mut self.#ident, #shape.take(), #props, __version, __input)?,
+        }
+    });
+    let subsections = (count > 0).then(|| {
+        quote! {
+            let mut __seen = [false; #count];
+            while let ::core::option::Option::Some((__index, __version)) =
+                ::vmstate::derived::next_subsection(Self::SCHEMA, &mut __seen, __input)?
+            {
+                match __index {
+                    #(#arms)*
+                    _ => break,
+                }
+            }
+        }
+    });
+    // An image without subsections still refuses what looks like one of its own.
+    let none = (count == 0).then(|| quote!(::vmstate::derived::next_subsection(Self::SCHEMA, &mut [], __input)?;));
+    quote! {
+        let _ = __props;
+        ::vmstate::derived::check_version(Self::SCHEMA, __version, __input)?;
+        #(let mut #shapes = ::core::option::Option::take(&mut self.#slots);)*
+        #({ #fields })*
+        #subsections
+        #none
+        ::core::result::Result::Ok(())
+    }
+}
+
+/// The test that decides whether a field by itself is there.
+fn conditional(field: &Field<'_>, version: &TokenStream, coding: TokenStream) -> TokenStream {
+    let coding = match &field.presence {
+        Presence::When(test) => quote_spanned!(test.span()=> if #test(&*self, #version) { #coding }),
+        Presence::Always | Presence::Since(_) => coding,
+    };
+    match &field.gate {
+        Some(gate) => quote!(if __props.#gate { #coding }),
+        None => coding,
+    }
+}
+
+fn nested_props(props: Option<&Ident>) -> TokenStream {
+    props.map_or_else(|| quote!(&()), |props| quote!(&__props.#props))
+}
+
+/// A slice of all values of an array of arrays.
+fn flattened(place: TokenStream, dimensions: usize, method: &str) -> TokenStream {
+    let method = format_ident!("{method}");
+    (1..dimensions).fold(place, |place, _| quote!(#place.#method()))
+}
+
+fn put_in_run(field: &Field<'_>) -> TokenStream {
+    let ident = field.ident;
+    match &field.form {
+        Form::Values(values) if values.dimensions.is_empty() => quote!(__space.value(self.#ident);),
+        Form::Values(values) => {
+            let all = flattened(quote!(self.#ident), values.dimensions.len(), "as_flattened");
+            quote!(__space.values(&#all[..]);)
+        }
+        Form::Buffer { .. } => quote!(__space.values(&self.#ident[..]);),
+        Form::Unused { octets } => quote!(__space.skip(#octets);),
+        Form::Wire | Form::WithProps(_) | Form::Counted { .. } => TokenStream::new(),
+    }
+}
+
+fn get_in_run(field: &Field<'_>) -> TokenStream {
+    let ident = field.ident;
+    match &field.form {
+        Form::Values(values) if values.dimensions.is_empty() => quote!(__run.value(&mut self.#ident)?;),
+        Form::Values(values) => {
+            let all = flattened(quote!(self.#ident), values.dimensions.len(), "as_flattened_mut");
+            quote!(__run.values(&mut #all[..])?;)
+        }
+        Form::Buffer { .. } => quote!(__run.values(&mut self.#ident[..])?;),
+        Form::Unused { octets } => quote!(__run.skip(#octets);),
+        Form::Wire | Form::WithProps(_) | Form::Counted { .. } => TokenStream::new(),
+    }
+}
+
+fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
+    let (ident, ty) = (field.ident, field.ty);
+    match &field.form {
+        Form::Values(_) | Form::Wire => quote_spanned! {ty.span()=>
+            ::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;
+        },
+        Form::WithProps(props) => quote_spanned! {ty.span()=>
+            ::vmstate::derived::put_image(Self::SCHEMA, #index, &self.#ident, &__props.#props, __sink)?;
+        },
+        Form::Buffer { .. } => quote!(::vmstate::derived::put_buffer(Self::SCHEMA, #index, &self.#ident, __sink);),
+        Form::Unused { octets } => quote!(::vmstate::derived::put_unused(Self::SCHEMA, #index, #octets, __sink);),
+        Form::Counted { count, max, buffer, .. } => {
+            let put = if *buffer { quote!(put_counted_buffer) } else { quote!(put_counted) };
+            let count = quote_spanned!(count.span()=> self.#count);
+            quote!(::vmstate::derived::#put(Self::SCHEMA, #index, #count, #max, &self.#ident, __sink)?;)
+        }
+    }
+}
+
+fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
+    let (ident, ty) = (field.ident, field.ty);
+    match &field.form {
+        Form::Values(_) | Form::Wire => quote_spanned! {ty.span()=>
+            ::vmstate::derived::get_field(Self::SCHEMA, #index, &mut self.#ident, __input)?;
+        },
+        Form::WithProps(props) => quote_spanned! {ty.span()=>
+            ::vmstate::derived::get_image(Self::SCHEMA, #index, &mut self.#ident, &__props.#props, __input)?;
+        },
+        Form::Buffer { .. } => {
+            quote!(::vmstate::derived::get_buffer(Self::SCHEMA, #index, &mut self.#ident, __input)?;)
+        }
+        Form::Unused { octets } => quote!(::vmstate::derived::get_unused(Self::SCHEMA, #index, #octets, __input)?;),
+        Form::Counted { count, max, buffer, .. } => {
+            let get = if *buffer { quote!(get_counted_buffer) } else { quote!(get_counted) };
+            let count = quote_spanned!(count.span()=> self.#count);
+            quote!(::vmstate::derived::#get(Self::SCHEMA, #index, #count, #max, &mut self.#ident, __input)?;)
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The struct as an image: every rule that can be checked on names and attributes is checked here.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, Path, Result, Type};
+
+use crate::attributes::{FieldAttributes, ImageAttributes};
+use crate::{coding, runs, schema, types};
+
+pub(crate) struct Image<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) minimum: u32,
+    pub(crate) props: Option<Type>,
+    pub(crate) priority: Option<Path>,
+    pub(crate) early: bool,
+    /// Those on the wire, subsections aside: the position is the position in the schema.
+    pub(crate) fields: Vec<Field<'a>>,
+    pub(crate) subsections: Vec<Subsection<'a>>,
+    pub(crate) locals: Vec<&'a Ident>,
+}
+
+pub(crate) struct Field<'a> {
+    pub(crate) ident: &'a Ident,
+    pub(crate) name: String,
+    pub(crate) ty: &'a Type,
+    pub(crate) presence: Presence,
+    pub(crate) gate: Option<Ident>,
+    pub(crate) form: Form<'a>,
+}
+
+pub(crate) enum Presence {
+    Always,
+    Since(u32),
+    When(Path),
+}
+
+pub(crate) enum Form<'a> {
+    /// Scalars: one, an array, an array of arrays.
+    Values(types::Values<'a>),
+    /// A nested image, or a type with a codec of its own.
+    Wire,
+    /// A nested image with properties, which are in this field of ours.
+    WithProps(Ident),
+    Buffer {
+        octets: &'a Expr,
+    },
+    Unused {
+        octets: Expr,
+    },
+    Counted {
+        element: &'a Type,
+        count: Ident,
+        count_is_local: bool,
+        max: Expr,
+        buffer: bool,
+    },
+}
+
+pub(crate) struct Subsection<'a> {
+    pub(crate) ident: &'a Ident,
+    /// The image, without `Option`.
+    pub(crate) ty: &'a Type,
+    pub(crate) gate: Option<Ident>,
+    pub(crate) props: Option<Ident>,
+}
+
+/// A field that can be named as a count.
+struct Declared<'a> {
+    ident: &'a Ident,
+    local: bool,
+}
+
+pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
+    let image = Image::parse(input)?;
+    let ident = image.ident;
+    let props = image.props.as_ref().map_or_else(|| quote!(()), |props| quote!(#props));
+    let shape = if image.locals.is_empty() {
+        quote!(::vmstate::image::FromDefault)
+    } else {
+        quote!(::vmstate::image::FromTemplate)
+    };
+    let schema = schema::expand(&image);
+    let encode = coding::encode(&image, &runs::encoding(&image.fields));
+    let decode = coding::decode(&image, &runs::decoding(&image.fields, image.minimum));
+    Ok(quote! {
+        #[automatically_derived]
+        impl ::vmstate::VmState for #ident {
+            const SCHEMA: &'static ::vmstate::Schema = #schema;
+            type Props = #props;
+            type Shape = #shape;
+
+            fn encode_part(
+                &self,
+                __props: &Self::Props,
+                __sink: &mut dyn ::vmstate::Sink,
+            ) -> ::core::result::Result<(), ::vmstate::SaveError> {
+                #encode
+            }
+
+            fn decode(
+                &mut self,
+                __props: &Self::Props,
+                __version: u32,
+                __input: &mut ::vmstate::Input<'_>,
+            ) -> ::core::result::Result<(), ::vmstate::LoadError> {
+                #decode
+            }
+        }
+
+        const _: () = ::vmstate::derived::check(<#ident as ::vmstate::VmState>::SCHEMA);
+    })
+}
+
+impl<'a> Image<'a> {
+    fn parse(input: &'a DeriveInput) -> Result<Self> {
+        let attributes = ImageAttributes::parse(&input.attrs)?;
+        let Data::Struct(data) = &input.data else {
+            return Err(Error::new(input.ident.span(), "an image is a struct: what is on the wire has one form"));
+        };
+        let Fields::Named(fields) = &data.fields else {
+            return Err(Error::new(
+                input.ident.span(),
+                "an image has named fields: their names are in descriptions and errors",
+            ));
+        };
+        if !input.generics.params.is_empty() {
+            return Err(Error::new(input.generics.span(), "an image has no parameters: it has one place on the wire"));
+        }
+        let missing = |what: &str| Error::new(input.ident.span(), format!("image needs #[vmstate({what})]"));
+        let name = attributes.name.ok_or_else(|| missing("name = \"…\""))?.value();
+        let version = number(&attributes.version.ok_or_else(|| missing("version = N"))?)?;
+        let minimum = attributes.min.as_ref().map_or(Ok(version), number)?;
+        if let Some(min) = attributes.min.as_ref().filter(|_| minimum > version) {
+            return Err(Error::new(min.span(), format!("'min' {minimum} is above 'version' {version}")));
+        }
+        let mut image = Image {
+            ident: &input.ident,
+            name,
+            version,
+            minimum,
+            props: attributes.props,
+            priority: attributes.priority,
+            early: attributes.early.is_some(),
+            fields: Vec::new(),
+            subsections: Vec::new(),
+            locals: Vec::new(),
+        };
+        let mut declared = Vec::new();
+        let mut errors: Option<Error> = None;
+        for field in &fields.named {
+            if let Err(error) = image.field(field, &mut declared) {
+                match &mut errors {
+                    Some(errors) => errors.combine(error),
+                    None => errors = Some(error),
+                }
+            }
+        }
+        errors.map_or(Ok(image), Err)
+    }
+
+    fn field(&mut self, field: &'a syn::Field, declared: &mut Vec<Declared<'a>>) -> Result<()> {
+        let Some(ident) = &field.ident else { return Ok(()) };
+        let local = field.attrs.iter().any(|attribute| {
+            attribute.path().is_ident("vmstate")
+                && FieldAttributes::parse(std::slice::from_ref(attribute)).is_ok_and(|found| found.local.is_some())
+        });
+        let earlier = std::mem::take(declared);
+        let result = self.classify(field, ident, &earlier);
+        *declared = earlier;
+        declared.push(Declared { ident, local });
+        result
+    }
+
+    fn classify(&mut self, field: &'a syn::Field, ident: &'a Ident, declared: &[Declared<'a>]) -> Result<()> {
+        let attributes = FieldAttributes::parse(&field.attrs)?;
+        if let (Some(gate), None) = (&attributes.gate, &self.props) {
+            return Err(Error::new(
+                gate.span(),
+                "'gate' needs #[vmstate(props = …)] on the image: the type whose field it names",
+            ));
+        }
+        if let (Some(props), None) = (&attributes.props, &self.props) {
+            return Err(Error::new(
+                props.span(),
+                "'props' on a field needs #[vmstate(props = …)] on the image: the type whose field it names",
+            ));
+        }
+        if attributes.subsection.is_some() {
+            let subsection = self.subsection(field, ident, attributes)?;
+            self.subsections.push(subsection);
+            return Ok(());
+        }
+        if let Some(subsection) = self.subsections.last() {
+            return Err(Error::new(
+                ident.span(),
+                format!(
+                    "field '{ident}' follows subsection '{}': QEMU writes every field before any subsection, so subsections go last",
+                    subsection.ident
+                ),
+            ));
+        }
+        if attributes.local.is_some() {
+            refuse_beside(
+                &attributes,
+                "local",
+                "the field is not on the wire",
+                &["name", "since", "when", "gate", "buffer", "unused", "len", "max", "props"],
+            )?;
+            self.locals.push(ident);
+            return Ok(());
+        }
+        let presence = self.presence(&attributes)?;
+        let form = form(field, ident, &attributes, declared)?;
+        let unused = matches!(form, Form::Unused { .. });
+        let name = attributes.name.map_or_else(
+            || if unused { "unused".to_owned() } else { ident.to_string().trim_start_matches("r#").to_owned() },
+            |name| name.value(),
+        );
+        self.fields.push(Field { ident, name, ty: &field.ty, presence, gate: attributes.gate, form });
+        Ok(())
+    }
+
+    fn subsection(
+        &self,
+        field: &'a syn::Field,
+        ident: &'a Ident,
+        attributes: FieldAttributes,
+    ) -> Result<Subsection<'a>> {
+        refuse_beside(
+            &attributes,
+            "subsection",
+            "presence in the stream decides, and the image has its own name and version",
+            &["name", "since", "when", "buffer", "unused", "len", "max", "local"],
+        )?;
+        let Some(ty) = types::argument(&field.ty, "Option") else {
+            return Err(Error::new(
+                field.ty.span(),
+                format!("subsection '{ident}' must be an 'Option' of an image: it may be absent"),
+            ));
+        };
+        Ok(Subsection { ident, ty, gate: attributes.gate, props: attributes.props })
+    }
+
+    fn presence(&self, attributes: &FieldAttributes) -> Result<Presence> {
+        match (&attributes.since, &attributes.when, &attributes.gate) {
+            (Some(since), Some(_), _) => Err(Error::new(
+                since.span(),
+                "'since' has no effect next to 'when': QEMU consults the test alone, never the version; the test gets the version as its second argument",
+            )),
+            (Some(since), None, Some(_)) => Err(Error::new(
+                since.span(),
+                "'since' has no effect next to 'gate': in QEMU a property is asked by a test, and then the version is not consulted",
+            )),
+            (Some(since), None, None) => {
+                let number = number(since)?;
+                if number > self.version {
+                    return Err(Error::new(
+                        since.span(),
+                        format!(
+                            "field is since version {number}, but {} is at version {}: raise 'version'",
+                            self.name, self.version
+                        ),
+                    ));
+                }
+                Ok(Presence::Since(number))
+            }
+            (None, Some(when), _) => Ok(Presence::When(when.clone())),
+            (None, None, _) => Ok(Presence::Always),
+        }
+    }
+}
+
+/// What the field is on the wire.
+fn form<'a>(
+    field: &'a syn::Field,
+    ident: &Ident,
+    attributes: &FieldAttributes,
+    declared: &[Declared<'a>],
+) -> Result<Form<'a>> {
+    let ty = &field.ty;
+    if let Some(octets) = &attributes.unused {
+        refuse_beside(attributes, "unused", "the octets have no value", &["buffer", "len", "max", "props"])?;
+        if !types::is_unit(ty) {
+            return Err(Error::new(
+                ty.span(),
+                format!("'unused' field '{ident}' must be of type '()': it has no value"),
+            ));
+        }
+        return Ok(Form::Unused { octets: octets.clone() });
+    }
+    if types::is_unit(ty) {
+        return Err(Error::new(
+            ty.span(),
+            format!("field '{ident}' has no value: say 'unused = n' for octets that keep a place"),
+        ));
+    }
+    if let Some(element) = types::argument(ty, "Vec") {
+        return counted(ident, attributes, element, declared);
+    }
+    if let Some((name, span)) = attributes.first_of(&["len", "max"]) {
+        return Err(Error::new(span, format!("'{name}' belongs to a 'Vec': an array has its length in its type")));
+    }
+    if types::argument(ty, "Option").is_some() {
+        return Err(Error::new(
+            ty.span(),
+            format!(
+                "field '{ident}' is optional: say 'subsection', or give it a plain type and 'since', 'when' or 'gate'"
+            ),
+        ));
+    }
+    if let Some(span) = attributes.buffer {
+        refuse_beside(attributes, "buffer", "octets have no properties", &["props"])?;
+        return types::octet_array(ty)
+            .map(|octets| Form::Buffer { octets })
+            .ok_or_else(|| Error::new(span, format!("'buffer' field '{ident}' must be '[u8; N]' or 'Vec<u8>'")));
+    }
+    if let Some(props) = &attributes.props {
+        return Ok(Form::WithProps(props.clone()));
+    }
+    Ok(types::values(ty).map_or(Form::Wire, Form::Values))
+}
+
+fn counted<'a>(
+    ident: &Ident,
+    attributes: &FieldAttributes,
+    element: &'a Type,
+    declared: &[Declared<'a>],
+) -> Result<Form<'a>> {
+    refuse_beside(attributes, "Vec", "elements with properties are not supported", &["props"])?;
+    let Some(count) = &attributes.len else {
+        return Err(Error::new(
+            ident.span(),
+            format!("'{ident}' needs 'len = <field>': no count is written beside its elements"),
+        ));
+    };
+    let Some(source) = declared.iter().find(|earlier| earlier.ident == count) else {
+        return Err(Error::new(
+            count.span(),
+            format!("'{count}' is not declared before '{ident}': a loader would use a count it has not read yet"),
+        ));
+    };
+    let Some(max) = &attributes.max else {
+        let origin = if source.local { "is configuration" } else { "comes from the stream" };
+        return Err(Error::new(
+            count.span(),
+            format!("'{count}' {origin}, so '{ident}' needs 'max = <n>': the limit above which a stream is refused"),
+        ));
+    };
+    if let Some(span) = attributes.buffer.filter(|_| !types::is_octet(element)) {
+        return Err(Error::new(span, format!("'buffer' field '{ident}' must be '[u8; N]' or 'Vec<u8>'")));
+    }
+    Ok(Form::Counted {
+        element,
+        count: count.clone(),
+        count_is_local: source.local,
+        max: max.clone(),
+        buffer: attributes.buffer.is_some(),
+    })
+}
+
+fn refuse_beside(attributes: &FieldAttributes, what: &str, why: &str, names: &[&'static str]) -> Result<()> {
+    match attributes.first_of(names) {
+        Some((name, span)) => Err(Error::new(span, format!("'{name}' has no place beside '{what}': {why}"))),
+        None => Ok(()),
+    }
+}
+
+fn number(literal: &LitInt) -> Result<u32> {
+    literal.base10_parse().map_err(|_| Error::new(literal.span(), "a version is a number of 32 bits"))
+}

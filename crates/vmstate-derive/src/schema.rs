@@ -1,0 +1,76 @@
+//! The description as a constant.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::Ident;
+use syn::spanned::Spanned;
+
+use crate::image::{Field, Form, Image, Presence};
+
+pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
+    let Image { name, version, minimum, .. } = image;
+    let priority = image.priority.as_ref().map(|priority| quote!(.priority(#priority)));
+    let early = image.early.then(|| quote!(.early()));
+    let fields = image.fields.iter().map(|field| {
+        let name = &field.name;
+        let kind = kind(field);
+        let presence = match &field.presence {
+            Presence::Always => None,
+            Presence::Since(version) => Some(quote!(.since(#version))),
+            Presence::When(path) => {
+                let path = quote!(#path).to_string().replace(' ', "");
+                Some(quote!(.when(#path)))
+            }
+        };
+        let gate = gate(image, field.gate.as_ref());
+        quote!(::vmstate::schema::Field::new(#name, #kind) #presence #gate)
+    });
+    let subsections = image.subsections.iter().map(|subsection| {
+        let ty = subsection.ty;
+        let gate = gate(image, subsection.gate.as_ref());
+        quote_spanned!(ty.span()=> ::vmstate::schema::Subsection::new(<#ty as ::vmstate::VmState>::SCHEMA) #gate)
+    });
+    let locals = image.locals.iter().map(ToString::to_string);
+    quote! {{
+        const FIELDS: &[::vmstate::schema::Field] = &[#(#fields),*];
+        const SUBSECTIONS: &[::vmstate::schema::Subsection] = &[#(#subsections),*];
+        const LOCALS: &[&str] = &[#(#locals),*];
+        &::vmstate::Schema::new(#name, #version)
+            .minimum(#minimum)
+            #priority
+            #early
+            .fields(FIELDS)
+            .subsections(SUBSECTIONS)
+            .locals(LOCALS)
+    }}
+}
+
+/// The property's name, looked up by the field of the props type that the gate names.
+fn gate(image: &Image<'_>, gate: Option<&Ident>) -> Option<TokenStream> {
+    let (gate, props) = (gate?, image.props.as_ref()?);
+    let field = gate.to_string();
+    Some(quote_spanned!(gate.span()=> .gate(::vmstate::props::name_of::<#props>(#field))))
+}
+
+fn kind(field: &Field<'_>) -> TokenStream {
+    let ty = field.ty;
+    match &field.form {
+        Form::Values(_) | Form::Wire => quote_spanned!(ty.span()=> <#ty as ::vmstate::Wire>::KIND),
+        Form::WithProps(_) => {
+            quote_spanned!(ty.span()=> ::vmstate::schema::Kind::Struct(<#ty as ::vmstate::VmState>::SCHEMA))
+        }
+        Form::Buffer { octets } => quote!(::vmstate::schema::Kind::Buffer { octets: #octets }),
+        Form::Unused { octets } => quote!(::vmstate::schema::Kind::Unused { octets: #octets }),
+        Form::Counted { element, count, count_is_local, max, buffer } => {
+            let count = count.to_string();
+            let origin = if *count_is_local { quote!(local) } else { quote!(received) };
+            let count = quote!(::vmstate::schema::Count::#origin(#count));
+            if *buffer {
+                quote!(::vmstate::schema::Kind::CountedBuffer { count: #count, limit: #max })
+            } else {
+                let element = quote_spanned!(element.span()=> <#element as ::vmstate::Wire>::KIND);
+                quote!(::vmstate::schema::Kind::Counted { element: &#element, count: #count, limit: #max })
+            }
+        }
+    }
+}

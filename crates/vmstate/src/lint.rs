@@ -1,0 +1,117 @@
+//! What must hold of a description whatever the image holds (`docs/spec/vmstate.md` sections 6 and 8).
+//!
+//! A derive evaluates [`check`] at compile time, so that a description that could be written but never loaded does not
+//! compile. The loader of an image takes what follows for one of its subsections if the name begins with its own name
+//! and is longer; so such a name must be in its own list (hazard H2).
+
+use crate::schema::{Field, Kind, Presence, Schema, Subsection};
+
+/// Longest name of a subsection, in octets: its length is one octet on the wire.
+pub const SUBSECTION_NAME_MAX: usize = 255;
+
+/// Newest version of a subsection: QEMU's loader keeps its low 8 bits only.
+pub const SUBSECTION_VERSION_MAX: u32 = 255;
+
+/// Checks a description and those of its subsections against one another.
+///
+/// # Panics
+///
+/// A rule is broken; at compile time this is an error with the rule in it.
+pub const fn check(schema: &Schema) {
+    assert!(!schema.name.is_empty(), "an image needs a name");
+    assert!(schema.minimum_version <= schema.version, "the minimum version is above the version");
+    let mut earlier: &[Subsection] = &[];
+    let mut later = schema.subsections;
+    while let [subsection, rest @ ..] = later {
+        let inner = subsection.schema;
+        assert!(
+            claims(schema, inner.name),
+            "subsection name must begin with the parent name and be longer, or a QEMU loader never finds it"
+        );
+        assert!(inner.name.len() <= SUBSECTION_NAME_MAX, "subsection name is longer than 255 octets");
+        assert!(
+            inner.version <= SUBSECTION_VERSION_MAX,
+            "subsection version is above 255: QEMU's loader keeps the low 8 bits only"
+        );
+        assert!(
+            !last_field_claims(schema.fields, inner.name),
+            "subsection name begins with the name of a nested image right before it, whose loader would take it for its own"
+        );
+        let mut before: &[Subsection] = earlier;
+        while let [sibling, more @ ..] = before {
+            assert!(!same(sibling.schema.name, inner.name), "two subsections have the same name");
+            assert!(
+                !open_claims(sibling.schema, inner.name),
+                "subsection name begins with the name of a subsection before it, whose loader would take it for its own"
+            );
+            before = more;
+        }
+        later = rest;
+        earlier = schema.subsections.split_at(schema.subsections.len() - later.len()).0;
+    }
+}
+
+/// Whether a loader of `schema` takes `name` for a subsection of its own, known or not.
+const fn claims(schema: &Schema, name: &str) -> bool {
+    name.len() > schema.name.len() && starts_with(name.as_bytes(), schema.name.as_bytes())
+}
+
+/// Whether, at the end of an image of `schema`, some loader that is still open takes `name` for an unknown subsection.
+const fn open_claims(schema: &Schema, name: &str) -> bool {
+    if claims(schema, name) && !lists(schema, name) {
+        return true;
+    }
+    let mut subsections = schema.subsections;
+    while let [subsection, rest @ ..] = subsections {
+        if open_claims(subsection.schema, name) {
+            return true;
+        }
+        subsections = rest;
+    }
+    last_field_claims(schema.fields, name)
+}
+
+/// As [`open_claims`], for the field that may be the last one on the wire.
+const fn last_field_claims(mut fields: &[Field], name: &str) -> bool {
+    while let [rest @ .., field] = fields {
+        if let Kind::Struct(nested) = field.kind.element()
+            && open_claims(nested, name)
+        {
+            return true;
+        }
+        let stays = matches!(field.presence, Presence::Always) && field.gate.is_none();
+        let may_be_empty = matches!(field.kind.octets(), None | Some(0));
+        if stays && !may_be_empty {
+            return false;
+        }
+        fields = rest;
+    }
+    false
+}
+
+const fn lists(schema: &Schema, name: &str) -> bool {
+    let mut subsections = schema.subsections;
+    while let [subsection, rest @ ..] = subsections {
+        if same(subsection.schema.name, name) {
+            return true;
+        }
+        subsections = rest;
+    }
+    false
+}
+
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len() && starts_with(a.as_bytes(), b.as_bytes())
+}
+
+const fn starts_with(mut name: &[u8], mut prefix: &[u8]) -> bool {
+    while let [wanted, wanted_rest @ ..] = prefix {
+        let [found, found_rest @ ..] = name else { return false };
+        if *found != *wanted {
+            return false;
+        }
+        name = found_rest;
+        prefix = wanted_rest;
+    }
+    true
+}
