@@ -1,0 +1,69 @@
+//! A way out of a read or write that a peer never answers.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+/// Ends every wait on the channels that share it, now and later.
+#[derive(Debug, Clone)]
+pub struct Interrupt(Arc<OwnedFd>);
+
+impl Interrupt {
+    /// A fresh one, not raised.
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptor left.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    /// Wakes whoever waits; stays raised.
+    pub fn raise(&self) {
+        // Cannot fail but for an overflow of 2^64 raises, after which the counter is readable all the same.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Whether it was raised.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Waits until `fd` is ready for `wanted`.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Interrupted`] if the interrupt was raised; those of `poll(2)`.
+    pub fn wait(&self, fd: BorrowedFd<'_>, wanted: PollFlags) -> io::Result<()> {
+        loop {
+            let mut fds = [PollFd::new(&fd, wanted), PollFd::new(&*self.0, PollFlags::IN)];
+            match poll(&mut fds, None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            }
+            let [ours, interrupt] = &fds;
+            if !interrupt.revents().is_empty() {
+                return Err(interrupted());
+            }
+            if !ours.revents().is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The error of a wait that was interrupted on purpose.
+pub(crate) fn interrupted() -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, "the migration was cancelled")
+}

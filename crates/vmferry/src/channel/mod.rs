@@ -1,0 +1,192 @@
+//! Channels: the transports that a stream travels over.
+//!
+//! Every channel is one non-blocking descriptor (two for the return direction of a socket), so that one [`Interrupt`]
+//! ends a wait on a peer that hangs, whatever the transport.
+
+pub mod descriptors;
+pub mod interrupt;
+pub mod listen;
+pub mod open;
+pub mod uri;
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Child;
+
+use rustix::event::PollFlags;
+use rustix::fs::OFlags;
+
+pub use descriptors::Descriptors;
+pub use interrupt::Interrupt;
+pub use listen::Listener;
+pub use uri::{Uri, UriError};
+
+use crate::memory::vectored::{Parts, write_vectored};
+
+/// What a channel can promise, by its transport.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// A socket: both directions, a return path is possible.
+    Socket,
+    /// A pipe: one direction.
+    Pipe,
+    /// A file: one direction, and nobody reads it now.
+    File,
+}
+
+/// One end of an open channel.
+#[derive(Debug)]
+pub struct Channel {
+    fd: OwnedFd,
+    transport: Transport,
+    interrupt: Interrupt,
+    child: Option<Child>,
+}
+
+impl Channel {
+    /// Wraps a descriptor; its kind is asked of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// The descriptor is none that can carry a stream, or cannot be made non-blocking.
+    pub fn from_fd(fd: OwnedFd, interrupt: Interrupt) -> io::Result<Self> {
+        use rustix::fs::FileType;
+        let transport = match FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) {
+            FileType::Socket => Transport::Socket,
+            FileType::Fifo | FileType::CharacterDevice => Transport::Pipe,
+            FileType::RegularFile | FileType::BlockDevice => Transport::File,
+            other => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("descriptor is a {other:?}; accepted are sockets, pipes and files"),
+                ));
+            }
+        };
+        let flags = rustix::fs::fcntl_getfl(&fd)?;
+        rustix::fs::fcntl_setfl(&fd, flags | OFlags::NONBLOCK)?;
+        Ok(Self { fd, transport, interrupt, child: None })
+    }
+
+    fn with_child(mut self, child: Child) -> Self {
+        self.child = Some(child);
+        self
+    }
+
+    /// What kind of transport it is.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Whether the peer can answer on it.
+    #[must_use]
+    pub fn has_return_direction(&self) -> bool {
+        self.transport == Transport::Socket
+    }
+
+    /// What ends its waits.
+    #[must_use]
+    pub fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
+    /// A second handle on the same socket, for the other direction.
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptor left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, transport: self.transport, interrupt: self.interrupt.clone(), child: None })
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// The peer went away, the disk is full, or the interrupt was raised.
+    pub fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(&self.fd, bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(rustix::io::Errno::AGAIN) => self.interrupt.wait(self.fd.as_fd(), PollFlags::OUT)?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of `parts`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::write_all`].
+    pub fn write_parts(&self, parts: &mut Parts<'_>) -> io::Result<()> {
+        while !parts.is_empty() {
+            match write_vectored(self.fd.as_fd(), parts) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.interrupt.wait(self.fd.as_fd(), PollFlags::OUT)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads some bytes; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the connection, or the interrupt was raised.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match rustix::io::read(&self.fd, &mut *buffer) {
+                Ok(read) => return Ok(read),
+                Err(rustix::io::Errno::AGAIN) => self.interrupt.wait(self.fd.as_fd(), PollFlags::IN)?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Ends the outgoing direction: what was written is on the disk, or the command that read it has ended well.
+    ///
+    /// # Errors
+    ///
+    /// The disk failed, or the command ended with another status than 0.
+    pub fn finish(self) -> io::Result<()> {
+        let Self { fd, transport, interrupt, child } = self;
+        if transport == Transport::File {
+            rustix::fs::fdatasync(&fd)?;
+        }
+        drop(fd);
+        let Some(mut child) = child else { return Ok(()) };
+        let status = wait_for(&mut child, &interrupt)?;
+        if status.success() { Ok(()) } else { Err(io::Error::other(format!("the command ended with {status}"))) }
+    }
+
+    /// Ends both directions at once; the peer sees a broken or closed connection.
+    pub fn shut_down(&self) {
+        if self.transport == Transport::Socket {
+            // A peer that is gone already has nothing to be told.
+            let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+        }
+    }
+}
+
+/// Waits for a child; ends it if the interrupt is raised.
+fn wait_for(child: &mut Child, interrupt: &Interrupt) -> io::Result<std::process::ExitStatus> {
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+    let pid = Pid::from_child(child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    if let Err(error) = interrupt.wait(pidfd.as_fd(), PollFlags::IN) {
+        child.kill()?;
+        child.wait()?;
+        return Err(error);
+    }
+    child.wait()
+}
