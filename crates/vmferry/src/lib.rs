@@ -4,3 +4,4 @@ pub mod channel;
 pub mod control;
 pub mod dirty;
 pub mod memory;
+pub mod protocol;
