@@ -16,7 +16,7 @@ pub mod sink;
 mod subsection;
 pub mod wire;
 
-pub use describe::Description;
+pub use describe::{DescribeSink, Description};
 pub use error::{LoadError, Reason, Refused, SaveError};
 pub use image::VmState;
 pub use input::Input;
