@@ -1,1 +1,59 @@
 //! QMP server and client for migration.
+//!
+//! The server lets an ordinary QMP client control a machine that implements [`Monitor`]: `query-status`, `stop`,
+//! `cont`, `quit`, the commands of migration, `getfd` and `closefd`, and events. The client controls such machines, and
+//! QEMU's.
+//!
+//! # Example
+//!
+//! A client that migrates a machine, whoever serves it:
+//!
+//! ```no_run
+//! use std::{path::Path, time::Duration};
+//! use serde_json::json;
+//! use vmferry_qmp::Client;
+//!
+//! # fn main() -> Result<(), vmferry_qmp::ClientError> {
+//! let mut client = Client::connect(Path::new("/run/vm.sock"))?;
+//! let events = json!([{ "capability": "events", "state": true }]);
+//! client.execute("migrate-set-capabilities", json!({ "capabilities": events }))?;
+//! client.execute("migrate", json!({ "uri": "unix:/run/destination.sock" }))?;
+//! while let Some(event) = client.next_event(Duration::from_secs(10))? {
+//!     println!("{} {}", event.name, event.data);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//!
+//! Out-of-band execution is not offered in the greeting. There is no introspection by `query-qmp-schema`. Commands,
+//! parameters and capabilities that do not concern the migrations of this engine are unknown, and refused.
+//!
+//! Checked against QEMU 10.0: the same requests get the same classes of error, and every name exists in its schema;
+//! and against the client of the `qemu.qmp` package.
+
+mod address;
+mod arguments;
+mod client;
+mod commands;
+mod descriptors;
+mod error;
+mod events;
+mod framing;
+mod monitor;
+mod outgoing;
+mod request;
+mod server;
+mod session;
+mod socket_path;
+mod strict;
+
+pub use client::{Client, ClientError, ReceivedEvent};
+pub use descriptors::{NAME_LIMIT, NAMED_LIMIT, NamedDescriptors, WAITING_LIMIT};
+pub use error::{CommandError, ErrorClass, ServerError};
+pub use events::EventBus;
+pub use framing::{Fault, Limits, Splitter};
+pub use monitor::{CapabilitiesUpdate, Monitor, ParametersUpdate};
+pub use server::{CLIENTS_LIMIT, Server};
+pub use socket_path::{SocketPath, SocketPathError};

@@ -1,0 +1,125 @@
+//! What a machine lends to its control plane.
+
+use std::os::fd::OwnedFd;
+
+use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+
+use crate::error::CommandError;
+
+/// The machine as the server sees it. Methods are called from the threads of several clients at once, one command a
+/// client at a time, and never while the server holds a lock.
+///
+/// Methods that act answer quickly: what takes time goes on in the machine's own threads, and shows in
+/// [`Monitor::migration`] and in the events that the machine gives to its [`EventBus`](crate::EventBus).
+pub trait Monitor: Send + Sync {
+    /// What the guest does now.
+    fn run_state(&self) -> RunState;
+
+    /// Stops the guest; success if it is stopped.
+    ///
+    /// # Errors
+    /// The state does not allow it.
+    fn stop(&self) -> Result<(), CommandError>;
+
+    /// Lets the guest run; success if it runs.
+    ///
+    /// # Errors
+    /// The state does not allow it, for instance while a migration owns the guest.
+    fn cont(&self) -> Result<(), CommandError>;
+
+    /// Ends the process. Called when the reply is out, or its client too slow to take it.
+    fn quit(&self);
+
+    /// Starts an outgoing migration to `uri` and returns; a connection that fails shows later as status `failed`.
+    ///
+    /// # Errors
+    /// Malformed or unknown address, unknown name of an `fd:`, a file that cannot be opened, a migration that runs,
+    /// a run state of `inmigrate` or `postmigrate`, a blocker (`docs/spec/control.md` section 2.1).
+    fn migrate(&self, uri: &str) -> Result<(), CommandError>;
+
+    /// Listens at `uri` for an incoming migration and returns once it listens.
+    ///
+    /// With `exit_on_error` a load that fails ends the process with status 1; without, it shows as status `failed`.
+    ///
+    /// # Errors
+    /// Not started with `-incoming defer`, started already, malformed or unknown address, address in use.
+    fn migrate_incoming(&self, uri: &str, exit_on_error: bool) -> Result<(), CommandError>;
+
+    /// Asks for cancellation; does nothing if nothing runs.
+    fn migrate_cancel(&self);
+
+    /// What is known of the current or last migration.
+    fn migration(&self) -> MigrationInfo;
+
+    /// Parameters in force.
+    fn parameters(&self) -> Parameters;
+
+    /// Applies a change whose values were found to be within their ranges; a running migration obeys at once.
+    ///
+    /// # Errors
+    /// The machine cannot take the value.
+    fn set_parameters(&self, update: ParametersUpdate) -> Result<(), CommandError>;
+
+    /// Capabilities in force.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Applies a change, all of it or nothing.
+    ///
+    /// # Errors
+    /// A migration runs, or the machine cannot take the combination.
+    fn set_capabilities(&self, update: CapabilitiesUpdate) -> Result<(), CommandError>;
+
+    /// Keeps a descriptor for an `fd:` address; a descriptor kept under the same name before is closed.
+    ///
+    /// # Errors
+    /// Too many are kept.
+    fn register_fd(&self, name: &str, fd: OwnedFd) -> Result<(), CommandError>;
+
+    /// Closes a descriptor that was kept.
+    ///
+    /// # Errors
+    /// No such name.
+    fn close_fd(&self, name: &str) -> Result<(), CommandError>;
+}
+
+/// Which parameters to change, and to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ParametersUpdate {
+    /// New [`Parameters::downtime_limit_ms`], within its range.
+    pub downtime_limit_ms: Option<u64>,
+    /// New [`Parameters::max_bandwidth`], in bytes per second; 0 is unlimited.
+    pub max_bandwidth: Option<u64>,
+}
+
+impl ParametersUpdate {
+    /// The parameters after the change.
+    #[must_use]
+    pub fn applied_to(self, parameters: Parameters) -> Parameters {
+        let Self { downtime_limit_ms, max_bandwidth } = self;
+        Parameters {
+            downtime_limit_ms: downtime_limit_ms.unwrap_or(parameters.downtime_limit_ms),
+            max_bandwidth: max_bandwidth.unwrap_or(parameters.max_bandwidth),
+        }
+    }
+}
+
+/// Which capabilities to change, and to what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CapabilitiesUpdate {
+    /// New [`Capabilities::events`].
+    pub events: Option<bool>,
+    /// New [`Capabilities::return_path`].
+    pub return_path: Option<bool>,
+}
+
+impl CapabilitiesUpdate {
+    /// The capabilities after the change.
+    #[must_use]
+    pub fn applied_to(self, capabilities: Capabilities) -> Capabilities {
+        let Self { events, return_path } = self;
+        Capabilities {
+            events: events.unwrap_or(capabilities.events),
+            return_path: return_path.unwrap_or(capabilities.return_path),
+        }
+    }
+}

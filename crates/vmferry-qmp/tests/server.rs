@@ -1,0 +1,339 @@
+//! What an ordinary client gets from the server.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod kit;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use kit::{PATIENCE, Raw, serve};
+use serde_json::{Value, json};
+use vmferry::control::{Event, MigrationInfo, Owner, RamStats, Round, RunState, Status};
+use vmferry_qmp::{CLIENTS_LIMIT, Client, ClientError, Server, ServerError};
+
+fn client(served: &kit::Served) -> Client {
+    Client::connect(served.server.path()).unwrap()
+}
+
+fn refusal(result: Result<Value, ClientError>) -> (String, String) {
+    match result {
+        Err(ClientError::Refused { class, desc, .. }) => (class, desc),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_greeting_has_our_version_where_clients_look_for_qemus() {
+    let served = serve();
+    let (_, greeting) = Raw::connect(served.server.path());
+    assert_eq!(greeting["QMP"]["capabilities"], json!([]));
+    let version = &greeting["QMP"]["version"];
+    assert!(
+        version["qemu"]["major"].is_u64() && version["qemu"]["minor"].is_u64() && version["qemu"]["micro"].is_u64()
+    );
+    assert!(version["package"].as_str().unwrap().starts_with("vmferry "));
+    assert_eq!(&client(&served).execute("query-version", Value::Null).unwrap(), version);
+}
+
+#[test]
+fn negotiation_comes_first_and_once() {
+    let served = serve();
+    let (mut raw, _) = Raw::connect(served.server.path());
+    for request in [r#"{"execute":"query-status","id":1}"#, r#"{"execute":"nope","id":1}"#] {
+        let reply = raw.ask(request);
+        assert_eq!((&reply["error"]["class"], &reply["id"]), (&json!("CommandNotFound"), &json!(1)));
+    }
+    // A negotiation that fails leaves the phase as it was.
+    let reply = raw.ask(r#"{"execute":"qmp_capabilities","arguments":{"enable":["oob"]}}"#);
+    assert_eq!(reply["error"]["class"], "GenericError");
+    assert_eq!(raw.ask(r#"{"execute":"query-status"}"#)["error"]["class"], "CommandNotFound");
+    assert_eq!(raw.ask(r#"{"execute":"qmp_capabilities","arguments":{"enable":[]}}"#), json!({"return": {}}));
+    assert_eq!(raw.ask(r#"{"execute":"qmp_capabilities"}"#)["error"]["class"], "CommandNotFound");
+    assert_eq!(raw.ask(r#"{"execute":"query-status"}"#), json!({"return": {"status": "prelaunch", "running": false}}));
+}
+
+#[test]
+fn any_id_comes_back_as_it_was() {
+    let served = serve();
+    let mut raw = Raw::negotiated(served.server.path());
+    for id in
+        [json!(null), json!([1, [null], {"a": true}]), json!("x\u{e9}\n"), json!(-5), json!(0.25), json!(u64::MAX)]
+    {
+        let reply = raw.ask(json!({"execute": "stop", "id": id}).to_string());
+        assert_eq!(reply, json!({"return": {}, "id": id}));
+        let reply = raw.ask(json!({"execute": "nope", "id": id}).to_string());
+        assert_eq!((&reply["id"], &reply["error"]["class"]), (&id, &json!("CommandNotFound")));
+    }
+    assert!(raw.ask(r#"{"execute":"stop"}"#).get("id").is_none());
+}
+
+#[test]
+fn requests_sent_ahead_are_answered_in_order() {
+    let served = serve();
+    let mut raw = Raw::negotiated(served.server.path());
+    let requests: String = (0..500).map(|id| format!("{{\"execute\":\"query-status\",\"id\":{id}}}")).collect();
+    raw.send(requests);
+    for id in 0..500 {
+        assert_eq!(raw.read()["id"], id);
+    }
+}
+
+#[test]
+fn stop_and_cont_change_the_state_and_tell_every_client() {
+    let served = serve();
+    let (mut first, mut second) = (client(&served), client(&served));
+    for (command, state, event) in [("cont", "running", "RESUME"), ("stop", "paused", "STOP")] {
+        assert_eq!(first.execute(command, Value::Null).unwrap(), json!({}));
+        // Repeated, it does nothing and says nothing.
+        assert_eq!(first.execute(command, Value::Null).unwrap(), json!({}));
+        let status = first.execute("query-status", Value::Null).unwrap();
+        assert_eq!(status, json!({"status": state, "running": state == "running"}));
+        for client in [&mut first, &mut second] {
+            let received = client.next_event(PATIENCE).unwrap().unwrap();
+            assert_eq!((received.name.as_str(), &received.data), (event, &Value::Null));
+            assert!(received.timestamp > Duration::from_secs(1_600_000_000));
+        }
+    }
+    assert_eq!(first.next_event(Duration::ZERO).unwrap(), None);
+}
+
+#[test]
+fn no_events_come_before_negotiation() {
+    let served = serve();
+    let (mut raw, _) = Raw::connect(served.server.path());
+    served.mock.events.emit(Event::Stop);
+    raw.send(r#"{"execute":"qmp_capabilities"}"#);
+    assert_eq!(raw.read(), json!({"return": {}}));
+    served.mock.events.emit(Event::Resume);
+    assert_eq!(raw.read()["event"], "RESUME");
+}
+
+#[test]
+fn events_of_migration_need_their_capability() {
+    let served = serve();
+    let mut client = client(&served);
+    let all = [Event::Migration(Status::Setup), Event::MigrationPass(1), Event::Shutdown];
+    all.iter().for_each(|event| served.mock.events.emit(event.clone()));
+    let received = client.next_event(PATIENCE).unwrap().unwrap();
+    assert_eq!(
+        (received.name.as_str(), received.data),
+        ("SHUTDOWN", json!({"guest": true, "reason": "guest-shutdown"}))
+    );
+
+    let on = json!({"capabilities": [{"capability": "events", "state": true}]});
+    client.execute("migrate-set-capabilities", on).unwrap();
+    all.iter().for_each(|event| served.mock.events.emit(event.clone()));
+    let received: Vec<_> =
+        (0..3).map(|_| client.next_event(PATIENCE).unwrap().unwrap()).map(|event| (event.name, event.data)).collect();
+    assert_eq!(received[0], ("MIGRATION".to_owned(), json!({"status": "setup"})));
+    assert_eq!(received[1], ("MIGRATION_PASS".to_owned(), json!({"pass": 1})));
+    assert_eq!(received[2].0, "SHUTDOWN");
+}
+
+#[test]
+fn migrate_takes_a_uri_or_channels() {
+    let served = serve();
+    let mut client = client(&served);
+    let address = json!({"transport": "socket", "type": "inet", "host": "::1", "port": "4444"});
+    let channels = json!([{"channel-type": "main", "addr": address}]);
+    client.execute("migrate", json!({"uri": "unix:/tmp/s", "detach": true})).unwrap();
+    client.execute("migrate", json!({ "channels": channels })).unwrap();
+    client.execute("migrate_cancel", Value::Null).unwrap();
+    assert_eq!(*served.mock.calls.lock().unwrap(), ["migrate unix:/tmp/s", "migrate tcp:[::1]:4444", "migrate_cancel"]);
+}
+
+#[test]
+fn what_the_machine_refuses_is_a_generic_error_with_its_text() {
+    let served = serve();
+    let (class, desc) = refusal(client(&served).execute("migrate", json!({"uri": "smtp:x"})));
+    assert_eq!((class.as_str(), desc.as_str()), ("GenericError", "unknown migration protocol in 'smtp:x'"));
+}
+
+#[test]
+fn arguments_that_do_not_fit_execute_nothing() {
+    let served = serve();
+    let mut client = client(&served);
+    for (command, arguments) in [
+        ("migrate", json!({})),
+        ("migrate", json!({"uri": 5})),
+        ("migrate", json!({"uri": "file:/x", "foo": 1})),
+        ("migrate", json!({"uri": "file:/x", "resume": 1})),
+        ("migrate", json!({"uri": "file:/x", "resume": true})),
+        ("migrate", json!({"uri": "file:/x", "channels": []})),
+        ("migrate-incoming", json!({"uri": "file:/x", "exit-on-error": "no"})),
+        ("migrate_cancel", json!({"now": true})),
+        ("stop", json!({"x": null})),
+        ("quit", json!({"code": 1})),
+        ("migrate-set-parameters", json!({"max-bandwidth": 1, "downtime-limit": 2_000_001})),
+        ("migrate-set-parameters", json!({"max-bandwidth": 1, "downtime-limit": -1})),
+        ("migrate-set-parameters", json!({"max-bandwidth": 1.5})),
+        ("migrate-set-parameters", json!({"max-bandwidth": 1, "multifd-channels": 2})),
+        ("migrate-set-capabilities", json!({})),
+        ("migrate-set-capabilities", json!({"capabilities": [{"capability": "events"}]})),
+        (
+            "migrate-set-capabilities",
+            json!({"capabilities": [{"capability": "events", "state": true}, {"capability": "multifd", "state": true}]}),
+        ),
+        ("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true, "more": 1}]})),
+        ("closefd", json!({"fdname": "unknown"})),
+    ] {
+        let (class, _) = refusal(client.execute(command, arguments.clone()));
+        assert_eq!(class, "GenericError", "{command} {arguments}");
+    }
+    assert!(served.mock.calls.lock().unwrap().is_empty());
+    let state = served.mock.state.lock().unwrap();
+    assert_eq!((state.run_state, state.parameters), (RunState::Prelaunch, Default::default()));
+    assert_eq!(state.capabilities, Default::default());
+}
+
+#[test]
+fn incoming_hands_its_arguments_on() {
+    let served = serve();
+    let mut client = client(&served);
+    refusal(client.execute("migrate-incoming", json!({"uri": "tcp::0"})));
+    served.mock.state.lock().unwrap().run_state = RunState::InMigrate;
+    client.execute("migrate-incoming", json!({"uri": "tcp::0", "exit-on-error": false})).unwrap();
+    assert_eq!(*served.mock.calls.lock().unwrap(), ["migrate-incoming tcp::0 true", "migrate-incoming tcp::0 false"]);
+}
+
+#[test]
+fn parameters_are_set_one_by_one_within_their_ranges() {
+    let served = serve();
+    let mut client = client(&served);
+    let defaults = json!({"downtime-limit": 300, "max-bandwidth": 134_217_728});
+    assert_eq!(client.execute("query-migrate-parameters", Value::Null).unwrap(), defaults);
+    client.execute("migrate-set-parameters", json!({"downtime-limit": 2_000_000})).unwrap();
+    client.execute("migrate-set-parameters", json!({"max-bandwidth": -1})).unwrap();
+    client.execute("migrate-set-parameters", json!({})).unwrap();
+    let expected = json!({"downtime-limit": 2_000_000, "max-bandwidth": u64::MAX});
+    assert_eq!(client.execute("query-migrate-parameters", Value::Null).unwrap(), expected);
+}
+
+#[test]
+fn capabilities_do_not_change_while_a_migration_runs() {
+    let served = serve();
+    let mut client = client(&served);
+    let change = json!({"capabilities": [{"capability": "return-path", "state": false}]});
+    for status in [Status::Setup, Status::Active, Status::Device, Status::Cancelling] {
+        served.mock.state.lock().unwrap().migration.status = status;
+        let (_, desc) = refusal(client.execute("migrate-set-capabilities", change.clone()));
+        assert!(desc.contains(status.name()), "{desc}");
+    }
+    let list = json!([{"capability": "events", "state": false}, {"capability": "return-path", "state": true}]);
+    assert_eq!(client.execute("query-migrate-capabilities", Value::Null).unwrap(), list);
+    served.mock.state.lock().unwrap().migration.status = Status::Failed;
+    client.execute("migrate-set-capabilities", change).unwrap();
+    assert_eq!(client.execute("query-migrate-capabilities", Value::Null).unwrap()[1]["state"], false);
+}
+
+#[test]
+fn query_migrate_shows_what_the_machine_knows() {
+    let served = serve();
+    let mut client = client(&served);
+    assert_eq!(client.execute("query-migrate", Value::Null).unwrap(), json!({}));
+    served.mock.state.lock().unwrap().migration = MigrationInfo {
+        status: Status::Active,
+        owner: Owner::Source,
+        total_time_ms: 1000,
+        expected_downtime_ms: 30,
+        ram: RamStats { total: 1 << 30, remaining: 1 << 20, mbps: 80.5, page_size: 4096, ..RamStats::default() },
+        rounds: vec![Round { pages_sent: 5, ms: 2.5, ..Round::default() }],
+        ..MigrationInfo::default()
+    };
+    let reply = client.execute("query-migrate", Value::Null).unwrap();
+    assert_eq!(
+        (&reply["status"], &reply["total-time"], &reply["expected-downtime"]),
+        (&json!("active"), &json!(1000), &json!(30))
+    );
+    assert_eq!((&reply["ram"]["remaining"], &reply["ram"]["mbps"]), (&json!(1 << 20), &json!(80.5)));
+    assert_eq!((&reply["x-ferry-rounds"][0]["pages-sent"], &reply["x-ferry-owner"]), (&json!(5), &json!("source")));
+}
+
+#[test]
+fn descriptors_go_from_getfd_to_the_address_that_names_them() {
+    let served = serve();
+    let mut client = client(&served);
+    let null = File::open("/dev/null").unwrap();
+    let (_, desc) = refusal(client.execute("getfd", json!({"fdname": "a"})));
+    assert!(desc.contains("SCM_RIGHTS"), "{desc}");
+    for name in ["a", "b"] {
+        client.execute_with_fd("getfd", json!({ "fdname": name }), null.as_fd()).unwrap();
+    }
+    refusal(client.execute_with_fd("getfd", json!({"fdname": "7a"}), null.as_fd()));
+    // The refused one is closed, not left for the next.
+    refusal(client.execute("getfd", json!({"fdname": "c"})));
+    client.execute("closefd", json!({"fdname": "a"})).unwrap();
+    refusal(client.execute("migrate", json!({"uri": "fd:a"})));
+    client.execute("migrate", json!({"uri": "fd:b"})).unwrap();
+    refusal(client.execute("migrate", json!({"uri": "fd:b"})));
+}
+
+#[test]
+fn quit_is_answered_before_the_machine_ends() {
+    let served = serve();
+    let mut client = client(&served);
+    assert_eq!(client.execute("quit", Value::Null).unwrap(), json!({}));
+    let event = client.next_event(PATIENCE).unwrap().unwrap();
+    assert_eq!((event.name.as_str(), event.data), ("SHUTDOWN", json!({"guest": false, "reason": "host-qmp-quit"})));
+    served.has_quit.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(client.next_event(PATIENCE), Err(ClientError::Closed)));
+}
+
+#[test]
+fn every_command_that_is_listed_exists() {
+    let served = serve();
+    let mut client = client(&served);
+    let list = client.execute("query-commands", Value::Null).unwrap();
+    let names: Vec<_> = list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect();
+    assert!(names.len() >= 17, "{names:?}");
+    for name in names.iter().filter(|name| *name != "qmp_capabilities") {
+        // No command has this argument, so none is executed.
+        let (class, _) = refusal(client.execute(name, json!({"no-such-argument": 1})));
+        assert_eq!(class, "GenericError", "{name}");
+    }
+}
+
+#[test]
+fn clients_over_the_limit_are_disconnected_and_room_is_made_by_those_that_leave() {
+    let served = serve();
+    let mut clients: Vec<_> = (0..CLIENTS_LIMIT).map(|_| client(&served)).collect();
+    assert!(matches!(Client::connect(served.server.path()), Err(ClientError::Closed)));
+    clients.pop();
+    // The server notices the end in its own time.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while Client::connect(served.server.path()).is_err() {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_dropped_server_disconnects_and_removes_its_socket() {
+    let served = serve();
+    let mut client = client(&served);
+    let path = served.server.path().to_owned();
+    drop(served.server);
+    assert!(matches!(client.next_event(PATIENCE), Err(ClientError::Closed)));
+    assert!(!path.exists());
+    assert!(matches!(Client::connect(&path), Err(ClientError::Connect { .. })));
+}
+
+#[test]
+fn a_socket_in_use_is_refused_and_one_left_behind_replaced() {
+    let served = serve();
+    let path = served.server.path();
+    let again = Server::bind(path, served.mock.clone(), served.mock.events.clone());
+    assert!(matches!(again, Err(ServerError::InUse { .. })), "{again:?}");
+
+    let left = path.with_file_name("left");
+    drop(std::os::unix::net::UnixListener::bind(&left).unwrap());
+    let server = Server::bind(&left, served.mock.clone(), served.mock.events.clone()).unwrap();
+    Client::connect(server.path()).unwrap();
+
+    let file = path.with_file_name("file");
+    std::fs::write(&file, "content").unwrap();
+    let refused = Server::bind(&file, served.mock.clone(), served.mock.events.clone());
+    assert!(matches!(refused, Err(ServerError::Listen { .. })), "{refused:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"content");
+}
