@@ -1,1 +1,3 @@
 //! Reference virtual machine of vmferry.
+
+pub mod cpu;
