@@ -1,0 +1,68 @@
+//! Finds and runs real QEMUs, for the tests that compare with them.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longest run of a QEMU before it is ended.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The `qemu-system-riscv64` of a release, if there is one: `$VMFERRY_QEMU_DIR` or `~/.cache/vmferry/qemu`,
+/// `bin/qemu-RELEASE-riscv64` in it. Otherwise prints why the test does nothing.
+pub fn find(release: &str) -> Option<PathBuf> {
+    let directory = match std::env::var_os("VMFERRY_QEMU_DIR") {
+        Some(directory) => PathBuf::from(directory),
+        None => PathBuf::from(std::env::var_os("HOME")?).join(".cache/vmferry/qemu"),
+    };
+    let path = directory.join(format!("bin/qemu-{release}-riscv64"));
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: there is no {}", path.display());
+    None
+}
+
+/// Boots `image` on `-M virt` with a CPU like ours and returns what it printed until it powered off.
+pub fn run(qemu: &PathBuf, image: &[u8], options: &[&str]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let bios = directory.path().join("image.bin");
+    let complaints = directory.path().join("stderr");
+    std::fs::write(&bios, image).unwrap();
+    let mut child = Command::new(qemu)
+        .args(["-M", "virt", "-cpu", "rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true", "-nodefaults"])
+        .args(["-display", "none", "-serial", "stdio", "-bios"])
+        .arg(&bios)
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&complaints).unwrap())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let start = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if start.elapsed() > LIMIT {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let text = reader.join().unwrap().unwrap();
+    let complaints = std::fs::read_to_string(complaints).unwrap();
+    match status {
+        Some(status) => {
+            assert!(status.success(), "QEMU ended with {status}: {complaints}; the program printed:\n{text}")
+        }
+        None => panic!("the program did not power off within {LIMIT:?}: {complaints}; it printed:\n{text}"),
+    }
+    text
+}
