@@ -1,36 +1,39 @@
-//! Addresses of migrations: the object form of argument `channels`, turned into the URI form.
+//! Addresses of migrations: argument `uri`, or the object form in argument `channels`.
 //!
 //! Source: `docs/spec/control.md` section 10.
 //!
-//! | object | URI |
+//! | object | the same as |
 //! |---|---|
-//! | `{transport: socket, type: inet, host, port}` | `tcp:HOST:PORT`, an IPv6 address in brackets |
+//! | `{transport: socket, type: inet, host, port}` | `tcp:HOST:PORT` |
 //! | `{transport: socket, type: unix, path}` | `unix:PATH` |
 //! | `{transport: socket, type: fd, str}` | `fd:STR` |
 //! | `{transport: file, filename, offset}` | `file:PATH,offset=N` |
 //! | `{transport: exec, args}` | `exec:exec 'ARG' 'ARG'…`: the shell replaces itself by the program |
 //!
-//! Differs from QEMU: options of sockets beyond these, `vsock` and `rdma` are refused, since nothing here carries
-//! them; and so is a path with a comma, which the URI form would read as an option.
+//! Differs from QEMU: options of sockets beyond these, names of ports, `vsock` and `rdma` are refused, since nothing
+//! here carries them.
+
+use std::path::PathBuf;
 
 use serde_json::Value;
+use vmferry::channel::{Uri, UriError};
 
 use crate::arguments::Arguments;
 use crate::error::CommandError;
 
 /// Takes `uri` or `channels`, of which exactly one must be there.
-pub(crate) fn take(arguments: &mut Arguments) -> Result<String, CommandError> {
+pub(crate) fn take(arguments: &mut Arguments) -> Result<Uri, CommandError> {
     let uri = arguments.optional_string("uri")?;
     let channels = arguments.optional_list("channels")?;
     match (uri, channels) {
-        (Some(uri), None) => Ok(uri),
+        (Some(uri), None) => uri.parse().map_err(|error: UriError| CommandError::generic(error.to_string())),
         (None, Some(channels)) => of_channels(arguments, channels),
         (None, None) => Err(CommandError::generic("need either 'uri' or 'channels' argument; found none")),
         (Some(_), Some(_)) => Err(CommandError::generic("need either 'uri' or 'channels' argument; found both")),
     }
 }
 
-fn of_channels(arguments: &Arguments, channels: Vec<Value>) -> Result<String, CommandError> {
+fn of_channels(arguments: &Arguments, channels: Vec<Value>) -> Result<Uri, CommandError> {
     let mut main = None;
     for (index, value) in channels.into_iter().enumerate() {
         let mut channel = arguments.nested(&format!("channels[{index}]"), value)?;
@@ -47,17 +50,14 @@ fn of_channels(arguments: &Arguments, channels: Vec<Value>) -> Result<String, Co
     main.ok_or_else(|| CommandError::generic("argument 'channels' holds no channel of type 'main'"))
 }
 
-fn of_object(mut address: Arguments) -> Result<String, CommandError> {
+fn of_object(mut address: Arguments) -> Result<Uri, CommandError> {
     let transport = address.string("transport")?;
     let uri = match transport.as_str() {
         "socket" => of_socket(&mut address)?,
-        "file" => {
-            let path = path(&mut address, "filename")?;
-            match address.optional_u64("offset")?.unwrap_or(0) {
-                0 => format!("file:{path}"),
-                offset => format!("file:{path},offset={offset}"),
-            }
-        }
+        "file" => Uri::File {
+            path: PathBuf::from(address.string("filename")?),
+            offset: address.optional_u64("offset")?.unwrap_or(0),
+        },
         "exec" => of_exec(&mut address)?,
         _ => return Err(refused(&address, "transport", &transport, "socket, file, exec")),
     };
@@ -65,22 +65,23 @@ fn of_object(mut address: Arguments) -> Result<String, CommandError> {
     Ok(uri)
 }
 
-fn of_socket(address: &mut Arguments) -> Result<String, CommandError> {
+fn of_socket(address: &mut Arguments) -> Result<Uri, CommandError> {
     let kind = address.string("type")?;
     match kind.as_str() {
         "inet" => {
             let host = address.string("host")?;
             let port = address.string("port")?;
-            Ok(if host.contains(':') { format!("tcp:[{host}]:{port}") } else { format!("tcp:{host}:{port}") })
+            let port = port.parse().map_err(|_| refused(address, "port", &port, "a number from 0 to 65535"))?;
+            Ok(Uri::Tcp { host, port })
         }
-        "unix" => Ok(format!("unix:{}", path(address, "path")?)),
-        "fd" => Ok(format!("fd:{}", address.string("str")?)),
+        "unix" => Ok(Uri::Unix(PathBuf::from(address.string("path")?))),
+        "fd" => Ok(Uri::Fd(address.string("str")?)),
         _ => Err(refused(address, "type", &kind, "inet, unix, fd")),
     }
 }
 
-fn of_exec(address: &mut Arguments) -> Result<String, CommandError> {
-    let mut uri = "exec:exec".to_owned();
+fn of_exec(address: &mut Arguments) -> Result<Uri, CommandError> {
+    let mut command = "exec".to_owned();
     let words = address.list("args")?;
     if words.is_empty() {
         return Err(CommandError::generic(format!("parameter '{}' is empty", address.name_of("args"))));
@@ -90,20 +91,11 @@ fn of_exec(address: &mut Arguments) -> Result<String, CommandError> {
             let text = format!("parameter '{}' expects a list of strings, found {word}", address.name_of("args"));
             return Err(CommandError::generic(text));
         };
-        uri.push_str(" '");
-        uri.push_str(&word.replace('\'', r"'\''"));
-        uri.push('\'');
+        command.push_str(" '");
+        command.push_str(&word.replace('\'', r"'\''"));
+        command.push('\'');
     }
-    Ok(uri)
-}
-
-fn path(address: &mut Arguments, member: &'static str) -> Result<String, CommandError> {
-    let path = address.string(member)?;
-    if path.contains(',') {
-        let name = address.name_of(member);
-        return Err(CommandError::generic(format!("parameter '{name}' holds a comma: '{path}'; use another path")));
-    }
-    Ok(path)
+    Ok(Uri::Exec(command))
 }
 
 fn refused(arguments: &Arguments, name: &str, found: &str, accepted: &str) -> CommandError {
@@ -116,7 +108,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn uri(value: Value) -> Result<String, String> {
+    fn uri(value: Value) -> Result<Uri, String> {
         let Value::Object(members) = value else { panic!("not an object") };
         take(&mut Arguments::new(members)).map_err(|error| error.desc)
     }
@@ -136,9 +128,9 @@ mod tests {
             (json!({"transport": "file", "filename": "/f", "offset": 4096}), "file:/f,offset=4096"),
             (json!({"transport": "exec", "args": ["/bin/cat", "it's"]}), r"exec:exec '/bin/cat' 'it'\''s'"),
         ] {
-            assert_eq!(uri(main_channel(address)).unwrap(), expected);
+            assert_eq!(uri(main_channel(address)).unwrap().to_string(), expected);
         }
-        assert_eq!(uri(json!({"uri": "unix:/tmp/s"})).unwrap(), "unix:/tmp/s");
+        assert_eq!(uri(json!({"uri": "unix:/tmp/s"})).unwrap().to_string(), "unix:/tmp/s");
     }
 
     #[test]
@@ -147,7 +139,7 @@ mod tests {
             (json!({"transport": "rdma"}), "'channels[0].addr.transport' does not accept value 'rdma'"),
             (json!({"transport": "socket", "type": "vsock"}), "'channels[0].addr.type' does not accept value 'vsock'"),
             (json!({"transport": "socket", "type": "unix"}), "'channels[0].addr.path' is missing"),
-            (json!({"transport": "socket", "type": "unix", "path": "a,b"}), "holds a comma"),
+            (json!({"transport": "socket", "type": "inet", "host": "a", "port": "http"}), "addr.port' does not accept"),
             (json!({"transport": "socket", "type": "unix", "path": "a", "tight": true}), "'channels[0].addr.tight'"),
             (json!({"transport": "exec", "args": []}), "'channels[0].addr.args' is empty"),
             (json!({"transport": "exec", "args": [1]}), "list of strings"),

@@ -6,11 +6,10 @@
 //! Differs from QEMU: there a later batch closes one that nobody took. Here the oldest is taken first, so that several
 //! descriptors may be sent ahead of several `getfd`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 use rustix::net::{
@@ -18,13 +17,8 @@ use rustix::net::{
     SendFlags, recvmsg, sendmsg,
 };
 
-use crate::error::CommandError;
-
 /// Descriptors of one client that may wait for `getfd`.
 pub const WAITING_LIMIT: usize = 16;
-
-/// Named descriptors that a machine keeps.
-pub const NAMED_LIMIT: usize = 64;
 
 /// Longest name of a descriptor, in bytes.
 pub const NAME_LIMIT: usize = 255;
@@ -106,61 +100,6 @@ pub(crate) fn send_with_descriptor(
     Ok(())
 }
 
-/// Descriptors by name, from `getfd` to the `fd:` address that uses them.
-///
-/// A machine keeps one of these behind [`Monitor::register_fd`](crate::Monitor::register_fd) and
-/// [`Monitor::close_fd`](crate::Monitor::close_fd).
-///
-/// **limits** [`NAMED_LIMIT`] descriptors.
-#[derive(Debug, Default)]
-pub struct NamedDescriptors {
-    table: Mutex<HashMap<String, OwnedFd>>,
-}
-
-impl NamedDescriptors {
-    /// An empty table.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Keeps `descriptor`; closes one that was kept under the same name.
-    ///
-    /// # Errors
-    /// [`NAMED_LIMIT`] others are kept.
-    pub fn register(&self, name: &str, descriptor: OwnedFd) -> Result<(), CommandError> {
-        let mut table = self.table();
-        if table.len() >= NAMED_LIMIT && !table.contains_key(name) {
-            let text = format!("{NAMED_LIMIT} file descriptors are kept already; close one with 'closefd'");
-            return Err(CommandError::generic(text));
-        }
-        table.insert(name.to_owned(), descriptor);
-        Ok(())
-    }
-
-    /// Closes the descriptor kept under `name`.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn close(&self, name: &str) -> Result<(), CommandError> {
-        self.take(name).map(drop)
-    }
-
-    /// Takes the descriptor kept under `name` out, as an `fd:NAME` address does.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn take(&self, name: &str) -> Result<OwnedFd, CommandError> {
-        let taken = self.table().remove(name);
-        taken.ok_or_else(|| CommandError::generic(format!("no file descriptor is named '{name}'; use 'getfd' first")))
-    }
-
-    fn table(&self) -> MutexGuard<'_, HashMap<String, OwnedFd>> {
-        // A panic elsewhere leaves the map usable: each change is one call.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,18 +149,5 @@ mod tests {
         let (near, far) = UnixStream::pair().unwrap();
         drop(near);
         assert_eq!(Waiting::default().receive(far.as_fd(), &mut [0; 8]), Ok((0, Ok(()))));
-    }
-
-    #[test]
-    fn a_table_replaces_takes_and_is_limited() {
-        let table = NamedDescriptors::new();
-        for number in 0..NAMED_LIMIT {
-            table.register(&format!("fd{number}"), null()).unwrap();
-        }
-        assert!(table.register("one-more", null()).unwrap_err().desc.contains("64"));
-        table.register("fd0", null()).unwrap();
-        table.take("fd0").unwrap();
-        assert!(table.close("fd0").unwrap_err().desc.contains("'fd0'"));
-        table.register("one-more", null()).unwrap();
     }
 }

@@ -50,7 +50,7 @@ mod socket_path;
 mod strict;
 
 pub use client::{Client, ClientError, ReceivedEvent};
-pub use descriptors::{NAME_LIMIT, NAMED_LIMIT, NamedDescriptors, WAITING_LIMIT};
+pub use descriptors::{NAME_LIMIT, WAITING_LIMIT};
 pub use error::{CommandError, ErrorClass, ServerError};
 pub use events::EventBus;
 pub use framing::{Fault, Limits, Splitter};

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
 
 use crate::error::CommandError;
@@ -33,17 +34,17 @@ pub trait Monitor: Send + Sync {
     /// Starts an outgoing migration to `uri` and returns; a connection that fails shows later as status `failed`.
     ///
     /// # Errors
-    /// Malformed or unknown address, unknown name of an `fd:`, a file that cannot be opened, a migration that runs,
+    /// An unknown name of an `fd:`, a file that cannot be opened, a migration that runs,
     /// a run state of `inmigrate` or `postmigrate`, a blocker (`docs/spec/control.md` section 2.1).
-    fn migrate(&self, uri: &str) -> Result<(), CommandError>;
+    fn migrate(&self, uri: &Uri) -> Result<(), CommandError>;
 
     /// Listens at `uri` for an incoming migration and returns once it listens.
     ///
     /// With `exit_on_error` a load that fails ends the process with status 1; without, it shows as status `failed`.
     ///
     /// # Errors
-    /// Not started with `-incoming defer`, started already, malformed or unknown address, address in use.
-    fn migrate_incoming(&self, uri: &str, exit_on_error: bool) -> Result<(), CommandError>;
+    /// Not started with `-incoming defer`, started already, address in use.
+    fn migrate_incoming(&self, uri: &Uri, exit_on_error: bool) -> Result<(), CommandError>;
 
     /// Asks for cancellation; does nothing if nothing runs.
     fn migrate_cancel(&self);
@@ -69,7 +70,7 @@ pub trait Monitor: Send + Sync {
     /// A migration runs, or the machine cannot take the combination.
     fn set_capabilities(&self, update: CapabilitiesUpdate) -> Result<(), CommandError>;
 
-    /// Keeps a descriptor for an `fd:` address; a descriptor kept under the same name before is closed.
+    /// Keeps a descriptor for an `fd:` address, usually in [`vmferry::channel::Descriptors`]; a descriptor kept under the same name before is closed.
     ///
     /// # Errors
     /// Too many are kept.

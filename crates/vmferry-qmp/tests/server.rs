@@ -146,8 +146,9 @@ fn migrate_takes_a_uri_or_channels() {
 #[test]
 fn what_the_machine_refuses_is_a_generic_error_with_its_text() {
     let served = serve();
-    let (class, desc) = refusal(client(&served).execute("migrate", json!({"uri": "smtp:x"})));
-    assert_eq!((class.as_str(), desc.as_str()), ("GenericError", "unknown migration protocol in 'smtp:x'"));
+    let (class, desc) = refusal(client(&served).execute("migrate", json!({"uri": "fd:nope"})));
+    assert_eq!(class, "GenericError");
+    assert!(desc.contains("'nope'"), "{desc}");
 }
 
 #[test]
@@ -157,6 +158,8 @@ fn arguments_that_do_not_fit_execute_nothing() {
     for (command, arguments) in [
         ("migrate", json!({})),
         ("migrate", json!({"uri": 5})),
+        ("migrate", json!({"uri": "smtp:x"})),
+        ("migrate", json!({"uri": "tcp:host"})),
         ("migrate", json!({"uri": "file:/x", "foo": 1})),
         ("migrate", json!({"uri": "file:/x", "resume": 1})),
         ("migrate", json!({"uri": "file:/x", "resume": true})),

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
-use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, Monitor, NamedDescriptors, ParametersUpdate, Server};
+use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, Monitor, ParametersUpdate, Server};
 
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -30,7 +31,7 @@ pub(crate) struct State {
 pub(crate) struct Mock {
     pub(crate) state: Mutex<State>,
     pub(crate) calls: Mutex<Vec<String>>,
-    pub(crate) descriptors: NamedDescriptors,
+    pub(crate) descriptors: Descriptors,
     pub(crate) events: EventBus,
     quit: Sender<()>,
 }
@@ -69,16 +70,15 @@ impl Monitor for Mock {
         self.quit.send(()).unwrap();
     }
 
-    fn migrate(&self, uri: &str) -> Result<(), CommandError> {
+    fn migrate(&self, uri: &Uri) -> Result<(), CommandError> {
         self.note(format!("migrate {uri}"));
-        match uri.split_once(':') {
-            Some(("fd", name)) => self.descriptors.take(name).map(drop),
-            Some(("unix" | "tcp" | "file" | "exec", _)) => Ok(()),
-            _ => Err(CommandError::generic(format!("unknown migration protocol in '{uri}'"))),
+        if let Uri::Fd(name) = uri {
+            self.descriptors.open(name).map_err(|error| CommandError::generic(error.to_string()))?;
         }
+        Ok(())
     }
 
-    fn migrate_incoming(&self, uri: &str, exit_on_error: bool) -> Result<(), CommandError> {
+    fn migrate_incoming(&self, uri: &Uri, exit_on_error: bool) -> Result<(), CommandError> {
         self.note(format!("migrate-incoming {uri} {exit_on_error}"));
         if self.run_state() == RunState::InMigrate { Ok(()) } else { Err(CommandError::generic("not '-incoming'")) }
     }
@@ -112,11 +112,11 @@ impl Monitor for Mock {
     }
 
     fn register_fd(&self, name: &str, descriptor: OwnedFd) -> Result<(), CommandError> {
-        self.descriptors.register(name, descriptor)
+        self.descriptors.register(name, descriptor).map_err(CommandError::generic)
     }
 
     fn close_fd(&self, name: &str) -> Result<(), CommandError> {
-        self.descriptors.close(name)
+        self.descriptors.close(name).map_err(CommandError::generic)
     }
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn serve() -> Served {
     let mock = Arc::new(Mock {
         state: Mutex::default(),
         calls: Mutex::default(),
-        descriptors: NamedDescriptors::new(),
+        descriptors: Descriptors::default(),
         events: EventBus::new(),
         quit,
     });
