@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::lint::same;
+
 /// What a property holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,6 +21,26 @@ pub enum PropertyValue {
         /// 8, 16, 32 or 64.
         bits: u32,
     },
+}
+
+macro_rules! constructors {
+    ($($name:ident $number:ty;)*) => {$(
+        /// A value of this type.
+        #[must_use]
+        pub const fn $name(value: $number) -> Self {
+            Self::Uint { value: value as u64, bits: <$number>::BITS }
+        }
+    )*};
+}
+
+impl PropertyValue {
+    /// A value of this type.
+    #[must_use]
+    pub const fn of_bool(value: bool) -> Self {
+        Self::Bool(value)
+    }
+
+    constructors! { of_u8 u8; of_u16 u16; of_u32 u32; of_u64 u64; }
 }
 
 /// One property of a device.
@@ -41,6 +63,88 @@ impl Property {
     }
 }
 
+/// The properties of a struct, and of those structs inside it that share its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PropertyList {
+    /// Those of its own fields, in declaration order.
+    pub own: &'static [Property],
+    /// Those of its `flatten` fields.
+    pub flattened: &'static [PropertyList],
+}
+
+impl PropertyList {
+    /// A list; names are unique.
+    ///
+    /// # Panics
+    ///
+    /// Two properties have the same name; at compile time this is an error.
+    #[must_use]
+    pub const fn new(own: &'static [Property], flattened: &'static [PropertyList]) -> Self {
+        let list = Self { own, flattened };
+        let mut rest = own;
+        while let [property, later @ ..] = rest {
+            assert!(!Self { own: later, flattened }.contains(property.name), "two properties have the same name");
+            rest = later;
+        }
+        let mut rest = flattened;
+        while let [inner, later @ ..] = rest {
+            assert!(!inner.meets(&Self { own: &[], flattened: later }), "two properties have the same name");
+            rest = later;
+        }
+        list
+    }
+
+    /// Whether there is a property called `name`.
+    #[must_use]
+    pub const fn contains(&self, name: &str) -> bool {
+        let mut own = self.own;
+        while let [property, rest @ ..] = own {
+            if same(property.name, name) {
+                return true;
+            }
+            own = rest;
+        }
+        let mut flattened = self.flattened;
+        while let [inner, rest @ ..] = flattened {
+            if inner.contains(name) {
+                return true;
+            }
+            flattened = rest;
+        }
+        false
+    }
+
+    /// Whether the lists have a name in common.
+    const fn meets(&self, other: &Self) -> bool {
+        let mut own = self.own;
+        while let [property, rest @ ..] = own {
+            if other.contains(property.name) {
+                return true;
+            }
+            own = rest;
+        }
+        let mut flattened = self.flattened;
+        while let [inner, rest @ ..] = flattened {
+            if inner.meets(other) {
+                return true;
+            }
+            flattened = rest;
+        }
+        false
+    }
+
+    /// All properties: own ones first, then those of each `flatten` field.
+    #[must_use]
+    pub fn all(&self) -> Vec<Property> {
+        let mut all = self.own.to_vec();
+        for inner in self.flattened {
+            all.extend(inner.all());
+        }
+        all
+    }
+}
+
 /// The properties of one type of device, which `#[derive(Properties)]` implements.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no named properties",
@@ -50,8 +154,8 @@ impl Property {
 pub trait Properties: Sized {
     /// The type of device that compatibility tables and command lines name.
     const DEVICE: &'static str;
-    /// The properties, in declaration order.
-    const PROPERTIES: &'static [Property];
+    /// The properties.
+    const PROPERTIES: PropertyList;
 
     /// Every property at its default.
     fn defaults() -> Self;
@@ -115,6 +219,15 @@ impl fmt::Display for PropertyError {
 
 impl Error for PropertyError {}
 
+impl PropertyError {
+    /// The same failure of the device whose namespace the property is in.
+    #[must_use]
+    pub fn of(mut self, device: &'static str) -> Self {
+        self.device = device;
+        self
+    }
+}
+
 impl fmt::Display for PropertyValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -133,9 +246,9 @@ impl fmt::Display for PropertyValue {
 #[must_use]
 #[expect(clippy::panic, reason = "derives evaluate it in constants, where a panic is a compile error")]
 pub const fn name_of<P: Properties>(field: &str) -> &'static str {
-    let mut properties = P::PROPERTIES;
+    let mut properties = P::PROPERTIES.own;
     while let [property, rest @ ..] = properties {
-        if crate::lint::same(property.field, field) {
+        if same(property.field, field) {
             return property.name;
         }
         properties = rest;
@@ -226,6 +339,6 @@ pub fn unknown<P: Properties>(property: &str, value: &str) -> PropertyError {
         device: P::DEVICE,
         property: property.to_owned(),
         value: value.to_owned(),
-        cause: PropertyCause::Unknown { known: P::PROPERTIES.iter().map(|property| property.name).collect() },
+        cause: PropertyCause::Unknown { known: P::PROPERTIES.all().iter().map(|property| property.name).collect() },
     }
 }
