@@ -14,6 +14,7 @@ pub(crate) struct ImageAttributes {
     pub(crate) props: Option<Type>,
     pub(crate) priority: Option<Path>,
     pub(crate) early: Option<Span>,
+    pub(crate) gate: Option<Ident>,
 }
 
 /// Attributes of one field.
@@ -30,13 +31,30 @@ pub(crate) struct FieldAttributes {
     pub(crate) local: Option<Span>,
     pub(crate) props: Option<Ident>,
     pub(crate) subsection: Option<Span>,
+    pub(crate) equal: Option<Span>,
+    pub(crate) hint: Option<LitStr>,
+    pub(crate) check: Option<Path>,
 }
 
-const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early"];
-const FIELD_NAMES: &[&str] =
-    &["name", "since", "when", "gate", "buffer", "unused", "len", "max", "local", "props", "subsection"];
+const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early", "gate"];
+const FIELD_NAMES: &[&str] = &[
+    "name",
+    "since",
+    "when",
+    "gate",
+    "buffer",
+    "unused",
+    "len",
+    "max",
+    "local",
+    "props",
+    "subsection",
+    "equal",
+    "hint",
+    "check",
+];
 /// Forms of QEMU's that are declared and have no code behind them yet.
-const LATER_NAMES: &[&str] = &["equal", "le", "list", "pinned", "check"];
+const LATER_NAMES: &[&str] = &["le", "list", "pinned"];
 
 /// Takes the value of an attribute that may be given once.
 fn once<T>(slot: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
@@ -67,6 +85,7 @@ impl ImageAttributes {
                     "props" => once(&mut found.props, &meta, meta.value()?.parse()?),
                     "priority" => once(&mut found.priority, &meta, meta.value()?.parse()?),
                     "early" => once(&mut found.early, &meta, meta.path.span()),
+                    "gate" => once(&mut found.gate, &meta, meta.value()?.parse()?),
                     _ => Err(unknown(&meta, IMAGE_NAMES)),
                 }
             })?;
@@ -93,6 +112,9 @@ impl FieldAttributes {
                     "local" => once(&mut found.local, &meta, meta.path.span()),
                     "props" => once(&mut found.props, &meta, meta.value()?.parse()?),
                     "subsection" => once(&mut found.subsection, &meta, meta.path.span()),
+                    "equal" => once(&mut found.equal, &meta, meta.path.span()),
+                    "hint" => once(&mut found.hint, &meta, meta.value()?.parse()?),
+                    "check" => once(&mut found.check, &meta, meta.value()?.parse()?),
                     later if LATER_NAMES.contains(&later) => {
                         // Its value, if any, so that this error is the one that is shown.
                         if meta.input.peek(Token![=]) {
@@ -105,6 +127,12 @@ impl FieldAttributes {
             })?;
         }
         Ok(found)
+    }
+
+    /// The first attribute that is given beside those of a group, with its name.
+    pub(crate) fn first_beside(&self, allowed: &[&str]) -> Option<(&'static str, Span)> {
+        let others = FIELD_NAMES.iter().filter(|name| !allowed.contains(name));
+        others.filter_map(|name| self.span_of(name).map(|span| (*name, span))).next()
     }
 
     /// The first attribute of a group that is given, with its name.
@@ -125,6 +153,9 @@ impl FieldAttributes {
             "local" => self.local,
             "props" => self.props.as_ref().map(Spanned::span),
             "subsection" => self.subsection,
+            "equal" => self.equal,
+            "hint" => self.hint.as_ref().map(Spanned::span),
+            "check" => self.check.as_ref().map(Spanned::span),
             _ => None,
         }
     }

@@ -140,7 +140,9 @@ fn put_in_run(field: &Field<'_>) -> TokenStream {
         }
         Form::Buffer { .. } => quote!(__space.values(&self.#ident[..]);),
         Form::Unused { octets } => quote!(__space.skip(#octets);),
-        Form::Wire | Form::WithProps(_) | Form::Counted { .. } => TokenStream::new(),
+        Form::Wire | Form::WithProps(_) | Form::Counted { .. } | Form::Equal { .. } | Form::Check { .. } => {
+            TokenStream::new()
+        }
     }
 }
 
@@ -154,7 +156,9 @@ fn get_in_run(field: &Field<'_>) -> TokenStream {
         }
         Form::Buffer { .. } => quote!(__run.values(&mut self.#ident[..])?;),
         Form::Unused { octets } => quote!(__run.skip(#octets);),
-        Form::Wire | Form::WithProps(_) | Form::Counted { .. } => TokenStream::new(),
+        Form::Wire | Form::WithProps(_) | Form::Counted { .. } | Form::Equal { .. } | Form::Check { .. } => {
+            TokenStream::new()
+        }
     }
 }
 
@@ -169,6 +173,10 @@ fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
         },
         Form::Buffer { .. } => quote!(::vmstate::derived::put_buffer(Self::SCHEMA, #index, &self.#ident, __sink);),
         Form::Unused { octets } => quote!(::vmstate::derived::put_unused(Self::SCHEMA, #index, #octets, __sink);),
+        Form::Equal { .. } => quote!(::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;),
+        Form::Check { test } => quote_spanned! {test.span()=>
+            ::vmstate::derived::check_save(Self::SCHEMA, #index, #test(&*self))?;
+        },
         Form::Counted { count, max, buffer, .. } => {
             let put = if *buffer { quote!(put_counted_buffer) } else { quote!(put_counted) };
             let count = quote_spanned!(count.span()=> self.#count);
@@ -190,6 +198,10 @@ fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
             quote!(::vmstate::derived::get_buffer(Self::SCHEMA, #index, &mut self.#ident, __input)?;)
         }
         Form::Unused { octets } => quote!(::vmstate::derived::get_unused(Self::SCHEMA, #index, #octets, __input)?;),
+        Form::Equal { .. } => quote!(::vmstate::derived::get_equal(Self::SCHEMA, #index, self.#ident, __input)?;),
+        Form::Check { test } => quote_spanned! {test.span()=>
+            ::vmstate::derived::check_load(Self::SCHEMA, #index, #test(&*self), __input)?;
+        },
         Form::Counted { count, max, buffer, .. } => {
             let get = if *buffer { quote!(get_counted_buffer) } else { quote!(get_counted) };
             let count = quote_spanned!(count.span()=> self.#count);

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, Path, Result, Type};
+use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, LitStr, Path, Result, Type};
 
 use crate::attributes::{FieldAttributes, ImageAttributes};
 use crate::{coding, runs, schema, types};
@@ -16,6 +16,7 @@ pub(crate) struct Image<'a> {
     pub(crate) props: Option<Type>,
     pub(crate) priority: Option<Path>,
     pub(crate) early: bool,
+    pub(crate) gate: Option<Ident>,
     /// Those on the wire, subsections aside: the position is the position in the schema.
     pub(crate) fields: Vec<Field<'a>>,
     pub(crate) subsections: Vec<Subsection<'a>>,
@@ -50,6 +51,15 @@ pub(crate) enum Form<'a> {
     Unused {
         octets: Expr,
     },
+    /// A scalar that must be what this side has.
+    Equal {
+        scalar: &'a Ident,
+        hint: Option<LitStr>,
+    },
+    /// No octets: a test at this place.
+    Check {
+        test: Path,
+    },
     Counted {
         element: &'a Type,
         count: Ident,
@@ -77,20 +87,27 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let image = Image::parse(input)?;
     let ident = image.ident;
     let props = image.props.as_ref().map_or_else(|| quote!(()), |props| quote!(#props));
-    let shape = if image.locals.is_empty() {
-        quote!(::vmstate::image::FromDefault)
-    } else {
-        quote!(::vmstate::image::FromTemplate)
-    };
+    let needs_template =
+        !image.locals.is_empty() || image.fields.iter().any(|field| matches!(field.form, Form::Equal { .. }));
+    let shape =
+        if !needs_template { quote!(::vmstate::image::FromDefault) } else { quote!(::vmstate::image::FromTemplate) };
     let schema = schema::expand(&image);
     let encode = coding::encode(&image, &runs::encoding(&image.fields));
     let decode = coding::decode(&image, &runs::decoding(&image.fields, image.minimum));
+    let is_open = image.gate.as_ref().map(|gate| {
+        quote! {
+            fn is_open(__props: &Self::Props) -> bool {
+                __props.#gate
+            }
+        }
+    });
     Ok(quote! {
         #[automatically_derived]
         impl ::vmstate::VmState for #ident {
             const SCHEMA: &'static ::vmstate::Schema = #schema;
             type Props = #props;
             type Shape = #shape;
+            #is_open
 
             fn encode_part(
                 &self,
@@ -133,6 +150,9 @@ impl<'a> Image<'a> {
         let name = attributes.name.ok_or_else(|| missing("name = \"…\""))?.value();
         let version = number(&attributes.version.ok_or_else(|| missing("version = N"))?)?;
         let minimum = attributes.min.as_ref().map_or(Ok(version), number)?;
+        if let (Some(gate), None) = (&attributes.gate, &attributes.props) {
+            return Err(Error::new(gate.span(), "'gate' needs 'props': the type whose field it names"));
+        }
         if let Some(min) = attributes.min.as_ref().filter(|_| minimum > version) {
             return Err(Error::new(min.span(), format!("'min' {minimum} is above 'version' {version}")));
         }
@@ -144,6 +164,7 @@ impl<'a> Image<'a> {
             props: attributes.props,
             priority: attributes.priority,
             early: attributes.early.is_some(),
+            gate: attributes.gate,
             fields: Vec::new(),
             subsections: Vec::new(),
             locals: Vec::new(),
@@ -203,12 +224,7 @@ impl<'a> Image<'a> {
             ));
         }
         if attributes.local.is_some() {
-            refuse_beside(
-                &attributes,
-                "local",
-                "the field is not on the wire",
-                &["name", "since", "when", "gate", "buffer", "unused", "len", "max", "props"],
-            )?;
+            refuse_beside(&attributes, "local", "the field is not on the wire", &[])?;
             self.locals.push(ident);
             return Ok(());
         }
@@ -233,7 +249,7 @@ impl<'a> Image<'a> {
             &attributes,
             "subsection",
             "presence in the stream decides, and the image has its own name and version",
-            &["name", "since", "when", "buffer", "unused", "len", "max", "local"],
+            &["gate", "props"],
         )?;
         let Some(ty) = types::argument(&field.ty, "Option") else {
             return Err(Error::new(
@@ -282,7 +298,7 @@ fn form<'a>(
 ) -> Result<Form<'a>> {
     let ty = &field.ty;
     if let Some(octets) = &attributes.unused {
-        refuse_beside(attributes, "unused", "the octets have no value", &["buffer", "len", "max", "props"])?;
+        refuse_beside(attributes, "unused", "the octets have no value", PRESENCE)?;
         if !types::is_unit(ty) {
             return Err(Error::new(
                 ty.span(),
@@ -290,6 +306,16 @@ fn form<'a>(
             ));
         }
         return Ok(Form::Unused { octets: octets.clone() });
+    }
+    if let Some(test) = &attributes.check {
+        refuse_beside(attributes, "check", "it has no value on the wire", PRESENCE)?;
+        if !types::is_unit(ty) {
+            return Err(Error::new(
+                ty.span(),
+                format!("'check' field '{ident}' must be of type '()': it is a test at this place"),
+            ));
+        }
+        return Ok(Form::Check { test: test.clone() });
     }
     if types::is_unit(ty) {
         return Err(Error::new(
@@ -312,15 +338,39 @@ fn form<'a>(
         ));
     }
     if let Some(span) = attributes.buffer {
-        refuse_beside(attributes, "buffer", "octets have no properties", &["props"])?;
+        refuse_beside(attributes, "buffer", "raw octets have one form", PRESENCE)?;
         return types::octet_array(ty)
             .map(|octets| Form::Buffer { octets })
             .ok_or_else(|| Error::new(span, format!("'buffer' field '{ident}' must be '[u8; N]' or 'Vec<u8>'")));
+    }
+    if attributes.equal.is_some() {
+        return equal(ident, ty, attributes);
+    }
+    if let Some(hint) = &attributes.hint {
+        return Err(Error::new(hint.span(), "'hint' belongs to 'equal': it says what to do about a difference"));
     }
     if let Some(props) = &attributes.props {
         return Ok(Form::WithProps(props.clone()));
     }
     Ok(types::values(ty).map_or(Form::Wire, Form::Values))
+}
+
+fn equal<'a>(ident: &Ident, ty: &'a Type, attributes: &FieldAttributes) -> Result<Form<'a>> {
+    refuse_beside(
+        attributes,
+        "equal",
+        "the value must be what this side has",
+        &["name", "since", "when", "gate", "hint"],
+    )?;
+    match types::values(ty) {
+        Some(values) if values.dimensions.is_empty() && EQUAL_TYPES.iter().any(|name| values.scalar == name) => {
+            Ok(Form::Equal { scalar: values.scalar, hint: attributes.hint.clone() })
+        }
+        _ => {
+            let accepted = EQUAL_TYPES.join(", ");
+            Err(Error::new(ty.span(), format!("'equal' field '{ident}' must be one of QEMU's equal forms: {accepted}")))
+        }
+    }
 }
 
 fn counted<'a>(
@@ -329,7 +379,12 @@ fn counted<'a>(
     element: &'a Type,
     declared: &[Declared<'a>],
 ) -> Result<Form<'a>> {
-    refuse_beside(attributes, "Vec", "elements with properties are not supported", &["props"])?;
+    refuse_beside(
+        attributes,
+        "Vec",
+        "elements are scalars, octets, or images without properties",
+        &["name", "since", "when", "gate", "len", "max", "buffer"],
+    )?;
     let Some(count) = &attributes.len else {
         return Err(Error::new(
             ident.span(),
@@ -361,8 +416,15 @@ fn counted<'a>(
     })
 }
 
-fn refuse_beside(attributes: &FieldAttributes, what: &str, why: &str, names: &[&'static str]) -> Result<()> {
-    match attributes.first_of(names) {
+/// Attributes that say whether a field is there, and what it is called.
+const PRESENCE: &[&str] = &["name", "since", "when", "gate"];
+/// Types of QEMU's equal forms.
+const EQUAL_TYPES: &[&str] = &["u8", "u16", "i32", "u32", "u64"];
+
+/// Refuses every attribute but `what` itself and those that are `allowed` beside it.
+fn refuse_beside(attributes: &FieldAttributes, what: &str, why: &str, allowed: &[&str]) -> Result<()> {
+    let allowed: Vec<_> = allowed.iter().copied().chain([what]).collect();
+    match attributes.first_beside(&allowed) {
         Some((name, span)) => Err(Error::new(span, format!("'{name}' has no place beside '{what}': {why}"))),
         None => Ok(()),
     }

@@ -24,6 +24,7 @@ use proc_macro::TokenStream;
 /// | `props = Pl011Props` | the type whose fields gates name |
 /// | `priority = Priority::PciBus` | load priority of the section |
 /// | `early` | the section is sent before RAM |
+/// | `gate = migrate_clk` | the section is sent only with this property on |
 ///
 /// **On a field**:
 ///
@@ -37,6 +38,8 @@ use proc_macro::TokenStream;
 /// | `buffer` | on `[u8; N]` and `Vec<u8>`: raw octets, described as one element |
 /// | `unused = 4` | on `()`: octets that are sent as zero and skipped on load |
 /// | `len = count, max = 16` | on `Vec<T>`: the earlier field that holds the number, and the largest number accepted |
+/// | `equal`, `hint = "…"` | on `u8`, `u16`, `i32`, `u32`, `u64`: must be what the template has; the hint says what to do if not |
+/// | `check = path` | on `()`: no octets; `path(&image)` returns `Result<(), Refused>` at this place, on save and on load |
 /// | `local` | configuration of this side that shapes a load; never on the wire |
 /// | `props = field` | on a nested image or subsection with properties: where in this image's properties they are |
 /// | `subsection` | on `Option<Image>`, after all other fields: sent if `Some`; may have a `gate` |

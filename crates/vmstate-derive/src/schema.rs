@@ -2,14 +2,15 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::Ident;
 use syn::spanned::Spanned;
+use syn::{Ident, LitStr, Path};
 
 use crate::image::{Field, Form, Image, Presence};
 
 pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     let Image { name, version, minimum, .. } = image;
     let priority = image.priority.as_ref().map(|priority| quote!(.priority(#priority)));
+    let section_gate = gate(image, image.gate.as_ref());
     let early = image.early.then(|| quote!(.early()));
     let fields = image.fields.iter().map(|field| {
         let name = &field.name;
@@ -17,9 +18,9 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
         let presence = match &field.presence {
             Presence::Always => None,
             Presence::Since(version) => Some(quote!(.since(#version))),
-            Presence::When(path) => {
-                let path = quote!(#path).to_string().replace(' ', "");
-                Some(quote!(.when(#path)))
+            Presence::When(test) => {
+                let test = path(test);
+                Some(quote!(.when(#test)))
             }
         };
         let gate = gate(image, field.gate.as_ref());
@@ -39,6 +40,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
             .minimum(#minimum)
             #priority
             #early
+            #section_gate
             .fields(FIELDS)
             .subsections(SUBSECTIONS)
             .locals(LOCALS)
@@ -52,6 +54,15 @@ fn gate(image: &Image<'_>, gate: Option<&Ident>) -> Option<TokenStream> {
     Some(quote_spanned!(gate.span()=> .gate(::vmstate::props::name_of::<#props>(#field))))
 }
 
+fn option(value: Option<&LitStr>) -> TokenStream {
+    value.map_or_else(|| quote!(::core::option::Option::None), |value| quote!(::core::option::Option::Some(#value)))
+}
+
+/// A path as it is written.
+fn path(path: &Path) -> String {
+    quote!(#path).to_string().replace(' ', "")
+}
+
 fn kind(field: &Field<'_>) -> TokenStream {
     let ty = field.ty;
     match &field.form {
@@ -61,6 +72,17 @@ fn kind(field: &Field<'_>) -> TokenStream {
         }
         Form::Buffer { octets } => quote!(::vmstate::schema::Kind::Buffer { octets: #octets }),
         Form::Unused { octets } => quote!(::vmstate::schema::Kind::Unused { octets: #octets }),
+        Form::Equal { scalar, hint } => {
+            let hint = option(hint.as_ref());
+            quote!(::vmstate::schema::Kind::Equal {
+                scalar: <#scalar as ::vmstate::wire::Value>::SCALAR,
+                hint: #hint,
+            })
+        }
+        Form::Check { test } => {
+            let test = path(test);
+            quote!(::vmstate::schema::Kind::Check { test: #test })
+        }
         Form::Counted { element, count, count_is_local, max, buffer } => {
             let count = count.to_string();
             let origin = if *count_is_local { quote!(local) } else { quote!(received) };

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::error::{LoadError, Reason, Refused, SaveError};
 use crate::input::Input;
-use crate::schema::Schema;
+use crate::schema::{Kind, Schema};
 use crate::sink::Sink;
 use crate::wire::{Element, Len, Value, Wire};
 
@@ -261,6 +261,55 @@ pub fn get_unused(
 ) -> Result<(), LoadError> {
     let start = input.offset();
     input.skip(octets).map_err(|error| error.in_run(start, schema, index..index + 1))
+}
+
+/// Reads a value that must be what this side has.
+///
+/// # Errors
+///
+/// It is not; the input ends.
+pub fn get_equal<T: Value + PartialEq + Wire>(
+    schema: &'static Schema,
+    index: usize,
+    expected: T,
+    input: &mut Input<'_>,
+) -> Result<(), LoadError> {
+    let start = input.offset();
+    let within = |error: LoadError| error.within(name(schema, index));
+    let mut found = T::default();
+    found.read_from(input).map_err(within)?;
+    if found == expected {
+        return Ok(());
+    }
+    let hint = match schema.fields.get(index).map(|field| field.kind) {
+        Some(Kind::Equal { hint, .. }) => hint,
+        _ => None,
+    };
+    let reason = Reason::NotEqual { found: found.bits(), expected: expected.bits(), hint };
+    Err(within(LoadError::new(start, reason)))
+}
+
+/// Carries the verdict of a check while saving.
+///
+/// # Errors
+///
+/// The check refused.
+pub fn check_save(schema: &'static Schema, index: usize, verdict: Result<(), Refused>) -> Result<(), SaveError> {
+    verdict.map_err(|refused| SaveError::new(refused).within(name(schema, index)))
+}
+
+/// Carries the verdict of a check while loading.
+///
+/// # Errors
+///
+/// The check refused.
+pub fn check_load(
+    schema: &'static Schema,
+    index: usize,
+    verdict: Result<(), Refused>,
+    input: &Input<'_>,
+) -> Result<(), LoadError> {
+    verdict.map_err(|refused| input.error(Reason::Refused(refused)).within(name(schema, index)))
 }
 
 /// Compares what a count says with what is there.

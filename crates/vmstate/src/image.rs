@@ -22,6 +22,11 @@ pub trait VmState: Sized {
     /// What an arriving subsection without a template is decoded into: [`FromDefault`] or [`FromTemplate`].
     type Shape;
 
+    /// Whether a section of this image is sent at all, as far as properties say.
+    fn is_open(_props: &Self::Props) -> bool {
+        true
+    }
+
     /// Writes fields, then subsections.
     ///
     /// # Errors

@@ -225,6 +225,9 @@ impl<M: Migrate> Section for Described<M> {
             return Ok(None);
         }
         let props = device.props();
+        if !M::Image::is_open(&props) {
+            return Ok(None);
+        }
         let image = device.snapshot()?;
         Ok(Some(Box::new(Snapshot::<M> { image, props })))
     }

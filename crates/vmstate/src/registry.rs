@@ -82,14 +82,15 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Id string empty or longer than [`IDSTR_MAX`]; id string and instance id taken; instance id 0xffff_ffff, which is
-    /// reserved.
+    /// Id string empty or longer than [`IDSTR_MAX`]; id string and instance id taken; a path with a name that is taken,
+    /// without an instance id; instance id 0xffff_ffff, which is reserved.
     pub fn register<M: Migrate>(&mut self, place: Place, device: M) -> Result<(), Refused> {
         self.register_section(place, Box::new(Described::new(device)))
     }
 
     fn register_section(&mut self, place: Place, section: Box<dyn Section>) -> Result<(), Refused> {
         let name = section.schema().name;
+        let has_path = place.path.is_some();
         let idstr = place.path.map_or_else(|| name.to_owned(), |path| format!("{path}/{name}"));
         if idstr.is_empty() || idstr.len() > IDSTR_MAX {
             return Err(Refused::new(format!("id string '{idstr}' has {} octets, not 1 to {IDSTR_MAX}", idstr.len())));
@@ -101,14 +102,17 @@ impl Registry {
                 return Err(Refused::new(format!("'{idstr}' instance {instance} is registered already")));
             }
             Some(instance) => instance,
-            None => self
-                .entries
-                .iter()
-                .filter(|entry| entry.idstr == idstr)
-                .map(|entry| entry.instance.saturating_add(1))
-                .max()
-                .unwrap_or(0),
+            None => {
+                let equal = self.entries.iter().filter(|entry| entry.idstr == idstr);
+                equal.map(|entry| entry.instance.saturating_add(1)).max().unwrap_or(0)
+            }
         };
+        if instance == u32::MAX {
+            return Err(Refused::new(format!("there is no instance id left for '{idstr}'")));
+        }
+        if has_path && place.instance.is_none() && instance != 0 {
+            return Err(Refused::new(format!("'{idstr}' is registered already: a device path belongs to one device")));
+        }
         let section_id = self.next_section_id;
         self.next_section_id = section_id.saturating_add(1);
         let entry = Entry { idstr, instance, section_id, section };

@@ -37,6 +37,8 @@ pub struct Schema {
     pub priority: Priority,
     /// Whether the section is sent in the setup phase, before RAM; counts for sections only.
     pub early: bool,
+    /// The property without which the section is not sent; counts for sections only.
+    pub gate: Option<&'static str>,
     /// Fields in wire order; local fields are not among them.
     pub fields: &'static [Field],
     /// Subsections in the order in which they are sent.
@@ -155,6 +157,18 @@ pub enum Kind {
         /// Largest number that is accepted.
         limit: usize,
     },
+    /// One value that must be what this side has.
+    Equal {
+        /// The value; unsigned ones of 8, 16, 32, 64 bits, or signed of 32.
+        scalar: Scalar,
+        /// What to do about a difference.
+        hint: Option<&'static str>,
+    },
+    /// No octets: a test at this place (QEMU's VALIDATE).
+    Check {
+        /// The test's name.
+        test: &'static str,
+    },
     /// A codec of its own, see [`crate::wire::Wire`].
     Codec {
         /// QEMU's name of the codec.
@@ -174,6 +188,7 @@ impl Schema {
             minimum_version: version,
             priority: Priority::Default,
             early: false,
+            gate: None,
             fields: &[],
             subsections: &[],
             locals: &[],
@@ -198,6 +213,13 @@ impl Schema {
     #[must_use]
     pub const fn early(mut self) -> Self {
         self.early = true;
+        self
+    }
+
+    /// Has the section sent only with `property` on.
+    #[must_use]
+    pub const fn gate(mut self, property: &'static str) -> Self {
+        self.gate = Some(property);
         self
     }
 
@@ -304,6 +326,19 @@ impl Scalar {
         }
     }
 
+    /// QEMU's name of the codec that compares.
+    const fn equal_name(self) -> &'static str {
+        match self {
+            Self::U8 => "uint8 equal",
+            Self::U16 => "uint16 equal",
+            Self::I32 => "int32 equal",
+            Self::U32 => "uint32 equal",
+            // The unsigned variant: the name is QEMU's.
+            Self::U64 => "int64 equal",
+            Self::Bool | Self::I8 | Self::I16 | Self::I64 => "unknown",
+        }
+    }
+
     /// Octets on the wire.
     #[must_use]
     pub const fn octets(self) -> usize {
@@ -334,6 +369,8 @@ impl Kind {
             Self::Buffer { .. } | Self::CountedBuffer { .. } => "buffer",
             Self::Unused { .. } => "unused_buffer",
             Self::Struct(_) => "struct",
+            Self::Equal { scalar, .. } => scalar.equal_name(),
+            Self::Check { .. } => "validate",
             Self::Codec { name, .. } => name,
             Self::Array { .. } | Self::Counted { .. } => "unknown",
         }
@@ -348,6 +385,7 @@ impl Kind {
                 None => None,
             },
             Self::Counted { .. } => None,
+            Self::Check { .. } => Some(0),
             _ => Some(1),
         }
     }
@@ -356,7 +394,8 @@ impl Kind {
     #[must_use]
     pub const fn octets(&self) -> Option<usize> {
         match self {
-            Self::Scalar(scalar) => Some(scalar.octets()),
+            Self::Scalar(scalar) | Self::Equal { scalar, .. } => Some(scalar.octets()),
+            Self::Check { .. } => Some(0),
             Self::Array { element, elements } => match element.octets() {
                 Some(octets) => octets.checked_mul(*elements),
                 None => None,
@@ -395,12 +434,11 @@ impl Schema {
         }
         let mut fields = self.fields;
         while let [field, rest @ ..] = fields {
-            if let Kind::Struct(nested) = field.kind.element()
-                && nested.needs_template()
-            {
-                return true;
+            match field.kind.element() {
+                Kind::Equal { .. } => return true,
+                Kind::Struct(nested) if nested.needs_template() => return true,
+                _ => fields = rest,
             }
-            fields = rest;
         }
         false
     }

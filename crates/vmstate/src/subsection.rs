@@ -15,7 +15,6 @@ use crate::error::{LoadError, Reason, SaveError};
 use crate::guard::SUBSECTION_MARK;
 use crate::image::{Shape, VmState};
 use crate::input::Input;
-use crate::lint::SUBSECTION_VERSION_MAX;
 use crate::schema::Schema;
 use crate::sink::Sink;
 
@@ -48,8 +47,9 @@ fn put_header(schema: &'static Schema, sink: &mut dyn Sink) {
 ///
 /// # Errors
 ///
-/// The name begins with that of `schema` and is not known; the subsection was there before; its version is above
-/// [`SUBSECTION_VERSION_MAX`] (`Differs from QEMU:` its loader keeps the low 8 bits).
+/// The name begins with that of `schema` and is not known; the subsection was there before (`Differs from QEMU:` it is
+/// loaded again there; no legitimate sender repeats one); its version is not loadable (`Differs from QEMU:` only the low 8
+/// bits of it count there, so that 257 loads as 1).
 pub fn next(
     schema: &'static Schema,
     seen: &mut [bool],
@@ -69,7 +69,8 @@ pub fn next(
         let name = String::from_utf8_lossy(name).into_owned();
         return Err(input.error(Reason::UnknownSubsection { name }));
     };
-    let name = schema.subsections.get(index).map_or("", |subsection| subsection.schema.name);
+    let Some(schema) = schema.subsections.get(index).map(|subsection| subsection.schema) else { return Ok(None) };
+    let name = schema.name;
     if let Some(seen) = seen.get_mut(index)
         && std::mem::replace(seen, true)
     {
@@ -78,9 +79,8 @@ pub fn next(
     input.consume(MARK_AND_LENGTH + length);
     let start = input.offset();
     let version = u32::from_be_bytes(input.array().map_err(|error| error.within("version").within(name))?);
-    if version > SUBSECTION_VERSION_MAX {
-        let reason = Reason::VersionTooNew { found: version, newest: SUBSECTION_VERSION_MAX };
-        return Err(LoadError::new(start, reason).within(name));
+    if version > schema.version || version < schema.minimum_version {
+        return Err(refuse_version(schema, version, start).within(name));
     }
     input.note_subsection(name, version);
     Ok(Some((index, version)))
@@ -117,16 +117,17 @@ where
 #[inline]
 pub fn check_version(schema: &'static Schema, version: u32, input: &Input<'_>) -> Result<(), LoadError> {
     if version > schema.version || version < schema.minimum_version {
-        return Err(refuse_version(schema, version, input));
+        return Err(refuse_version(schema, version, input.offset()));
     }
     Ok(())
 }
 
 #[cold]
-fn refuse_version(schema: &'static Schema, version: u32, input: &Input<'_>) -> LoadError {
-    input.error(if version > schema.version {
+fn refuse_version(schema: &'static Schema, version: u32, offset: u64) -> LoadError {
+    let reason = if version > schema.version {
         Reason::VersionTooNew { found: version, newest: schema.version }
     } else {
         Reason::VersionTooOld { found: version, oldest: schema.minimum_version }
-    })
+    };
+    LoadError::new(offset, reason)
 }

@@ -136,6 +136,14 @@ pub trait Value: Copy + Default {
     ///
     /// The octet that is not a bool.
     fn fetch(octets: &[u8]) -> Result<Self, u8>;
+
+    /// Its octets as a number.
+    fn bits(self) -> u64 {
+        let mut octets = [0; 8];
+        let unused = octets.len() - Self::SCALAR.octets();
+        self.store(octets.get_mut(unused..).unwrap_or_default());
+        u64::from_be_bytes(octets)
+    }
 }
 
 macro_rules! integers {
