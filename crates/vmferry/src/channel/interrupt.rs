@@ -1,5 +1,7 @@
 //! A way out of a read or write that a peer never answers.
 
+use std::error::Error;
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -63,7 +65,23 @@ impl AsFd for Interrupt {
     }
 }
 
-/// The error of a wait that was interrupted on purpose.
-pub(crate) fn interrupted() -> io::Error {
-    io::Error::new(io::ErrorKind::Interrupted, "the migration was cancelled")
+/// The marker inside the error of a wait that was interrupted on purpose.
+#[derive(Debug)]
+struct Cancellation;
+
+impl fmt::Display for Cancellation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the migration was cancelled")
+    }
+}
+
+impl Error for Cancellation {}
+
+fn interrupted() -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, Cancellation)
+}
+
+/// Whether `error` comes from a raised [`Interrupt`], and not from the kernel.
+pub(crate) fn is_cancellation(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Cancellation>())
 }

@@ -6,7 +6,7 @@
 pub mod descriptors;
 pub mod interrupt;
 pub mod listen;
-pub mod open;
+pub(crate) mod open;
 pub mod uri;
 
 use std::io;

@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// # Errors
 ///
 /// Nobody listens, the file cannot be written, the descriptor is unknown, the command cannot be started.
-pub fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -> io::Result<Channel> {
+pub(crate) fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -> io::Result<Channel> {
     match uri {
         Uri::Unix(path) => Channel::from_fd(UnixStream::connect(path)?.into(), interrupt),
         Uri::Tcp { host, port } => Channel::from_fd(connect_tcp(host, *port)?.into(), interrupt),

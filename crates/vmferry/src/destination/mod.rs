@@ -1,0 +1,293 @@
+//! The destination's driver: reads the stream, loads it, and starts the guest when it is its to start.
+//!
+//! On success the guest is here. On failure before the source gave it up it is at the source, and nothing here was
+//! started. If the source's last word is missing, the guest is loaded, stopped and startable by `cont`.
+
+mod ram;
+mod reader;
+mod sections;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use vmferry_wire::command::Command;
+use vmferry_wire::configuration::Configuration;
+use vmferry_wire::end::Trailer;
+use vmferry_wire::header::Header;
+use vmferry_wire::return_path::ReturnPathMessage;
+use vmferry_wire::section::Element;
+use vmstate::Input;
+
+use self::reader::next;
+use self::sections::Sections;
+use crate::channel::{Channel, Listener};
+use crate::control::{RunState, Status};
+use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
+use crate::machine::Machine;
+use crate::protocol::destination::{Destination, DestinationAction, DestinationEvent, ReturnPath};
+use crate::protocol::handover::encode_reason;
+use crate::shared::{Shared, ms_since};
+use crate::source::pace::to_u64;
+
+/// Everything that a destination needs beside its channel.
+pub(crate) struct Context {
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) shared: Arc<Shared>,
+    /// Start the guest if it ran at the source.
+    pub(crate) autostart: bool,
+}
+
+/// Waits for the source, loads the guest, and returns when it is over.
+pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
+    let channel = listener.accept().doing(Side::Destination, "waiting for the source");
+    let started = Instant::now();
+    let result = channel.and_then(|channel| {
+        context.shared.enter(&*context.machine, Status::Active);
+        let mut driver = Driver {
+            protocol: Destination::begin(),
+            actions: VecDeque::new(),
+            input: reader::open(Arc::new(channel.try_clone().doing(Side::Destination, "opening the channel")?)),
+            channel,
+            sections: Sections::new(&*context.machine),
+            context,
+            speaks_handover: false,
+            error: None,
+        };
+        driver.drive();
+        let (normal_pages, zero_pages) = driver.sections.pages();
+        {
+            let mut info = context.shared.info();
+            info.ram.normal_pages = normal_pages;
+            info.ram.zero_pages = zero_pages;
+            info.ram.transferred = driver.input.offset();
+            info.owner = driver.protocol.owner();
+        }
+        let fatal = driver.protocol == Destination::Failed;
+        match driver.error.take() {
+            Some(error) if fatal => Err(error),
+            Some(error) => {
+                tracing::warn!(%error, "the guest is here");
+                context.shared.info().error = Some(error.to_string());
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    });
+    let mut info = context.shared.info();
+    info.total_time_ms = to_u64(ms_since(started));
+    if let Err(error) = &result {
+        info.error = Some(error.to_string());
+    }
+    drop(info);
+    let cancelled = matches!(&result, Err(error) if matches!(error.kind(), ErrorKind::Cancelled));
+    let status = match &result {
+        Ok(()) => Status::Completed,
+        Err(_) if cancelled => Status::Cancelled,
+        Err(_) => Status::Failed,
+    };
+    context.shared.enter(&*context.machine, status);
+    result
+}
+
+struct Driver<'a> {
+    protocol: Destination,
+    actions: VecDeque<DestinationAction>,
+    input: Input<'static>,
+    channel: Channel,
+    sections: Sections<'a>,
+    context: &'a Context,
+    /// The source is of our own kind and understands a reason.
+    speaks_handover: bool,
+    error: Option<Error>,
+}
+
+impl Driver<'_> {
+    fn drive(&mut self) {
+        if let Err(error) = self.head() {
+            self.fail(error);
+        }
+        while !self.protocol.is_final() || !self.actions.is_empty() {
+            let step = match self.actions.pop_front() {
+                Some(action) => {
+                    tracing::trace!(?action, state = ?self.protocol, "destination");
+                    self.perform(action)
+                }
+                None => self.element(),
+            };
+            if let Err(error) = step {
+                self.fail(error);
+            }
+        }
+        self.channel.shut_down();
+    }
+
+    fn handle(&mut self, event: DestinationEvent) {
+        let (next, actions) = self.protocol.handle(event);
+        tracing::trace!(?event, from = ?self.protocol, to = ?next, "destination");
+        self.speaks_handover |= next == Destination::Loading(ReturnPath::Ferry);
+        self.protocol = next;
+        self.actions.extend(actions);
+        self.context.shared.info().owner = next.owner();
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.error.get_or_insert(error);
+        self.actions.clear();
+        self.handle(DestinationEvent::Failed);
+    }
+
+    /// Header and configuration.
+    fn head(&mut self) -> Result<(), Error> {
+        next(&mut self.input, Header::decode)?;
+        let offset = self.input.offset();
+        let configuration = next(&mut self.input, Configuration::decode)?;
+        let (found, accepted) = (configuration.machine.as_str(), self.context.machine.machine_type());
+        let mismatch = |what, found: String, accepted: String| {
+            Err(Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted }))
+        };
+        // Differs from QEMU: there a prefix of the local name is accepted (docs/spec/stream.md section 3.3).
+        if found != accepted {
+            let accepted = format!("'{accepted}': start the destination with --machine {found}");
+            return mismatch("the machine type", format!("'{found}'"), accepted);
+        }
+        if let Some(page) = configuration.target_page
+            && page.bytes() != crate::memory::TARGET_PAGE_BYTES
+        {
+            return mismatch("the target page size", page.bytes().to_string(), "4096".to_owned());
+        }
+        if let Some(capability) = configuration.capabilities.iter().flatten().next() {
+            let accepted = "none: turn it off at the source".to_owned();
+            return mismatch("a capability that both ends must have", format!("'{}'", capability.as_str()), accepted);
+        }
+        Ok(())
+    }
+
+    /// One element of the stream.
+    fn element(&mut self) -> Result<(), Error> {
+        let offset = self.input.offset();
+        match next(&mut self.input, Element::decode)? {
+            Element::Section(header) => self.sections.load(&header, offset, &mut self.input),
+            Element::Command(command) => self.command(&command, offset),
+            Element::Eof => self.end(offset),
+        }
+    }
+
+    fn command(&mut self, command: &Command, offset: u64) -> Result<(), Error> {
+        match command {
+            Command::OpenReturnPath if self.channel.has_return_direction() => {
+                self.handle(DestinationEvent::ReturnPathOpened);
+                Ok(())
+            }
+            // A recorded stream: there is nobody to answer, and nobody waits.
+            Command::OpenReturnPath => Ok(()),
+            Command::Ping(_) if !self.channel.has_return_direction() => Ok(()),
+            Command::Ping(value) if self.protocol != Destination::Loading(ReturnPath::None) => {
+                self.handle(DestinationEvent::Ping(*value));
+                Ok(())
+            }
+            Command::SwitchoverStart => Ok(()),
+            other => Err(Error::new(
+                Side::Destination,
+                ErrorKind::Mismatch {
+                    offset,
+                    what: "a command",
+                    found: format!("'{}'", other.name()),
+                    accepted: "those of a precopy stream: turn postcopy and the like off at the source".to_owned(),
+                },
+            )),
+        }
+    }
+
+    /// The end mark: everything must be here.
+    fn end(&mut self, offset: u64) -> Result<(), Error> {
+        self.sections.finish(offset)?;
+        // The description is of no use here, but the source waits until it is read.
+        let trailer = self.input.peek(1).is_ok_and(|octets| !octets.is_empty());
+        if trailer
+            && let Trailer::Description { length } = next(&mut self.input, Trailer::decode)?
+            && let Err(error) = self.input.skip(usize::try_from(length).unwrap_or(usize::MAX))
+        {
+            // The result was decided by the end mark (docs/spec/stream.md section 7).
+            tracing::warn!(%error, "the description behind the stream is cut short");
+        }
+        self.handle(DestinationEvent::Loaded);
+        Ok(())
+    }
+
+    fn perform(&mut self, action: DestinationAction) -> Result<(), Error> {
+        match action {
+            DestinationAction::Pong(value) => self.send(&ReturnPathMessage::Pong(value)),
+            DestinationAction::Shut(status) => {
+                self.shut(status)?;
+                self.handle(DestinationEvent::Done);
+                Ok(())
+            }
+            DestinationAction::AwaitPing => self.await_ping(),
+            DestinationAction::StartGuest => {
+                self.start_guest()?;
+                self.handle(DestinationEvent::Done);
+                Ok(())
+            }
+            DestinationAction::Finish => Ok(()),
+        }
+    }
+
+    fn send(&mut self, message: &ReturnPathMessage) -> Result<(), Error> {
+        let mut out = Vec::new();
+        message.encode(&mut out);
+        self.channel.write_all(&out).doing(Side::Destination, "answering on the return path")
+    }
+
+    fn shut(&mut self, status: u32) -> Result<(), Error> {
+        let answer = self.answer(status);
+        // After a failure the answer is a courtesy: the source resumes without it, too.
+        if self.protocol.is_final() { Ok(()) } else { answer }
+    }
+
+    fn answer(&mut self, status: u32) -> Result<(), Error> {
+        if status != 0
+            && self.speaks_handover
+            && let Some(error) = &self.error
+        {
+            let reason = encode_reason(&error.to_string());
+            self.channel.write_all(&reason).doing(Side::Destination, "saying why")?;
+        }
+        self.send(&ReturnPathMessage::Shut(status))
+    }
+
+    /// Waits for the source's last word.
+    fn await_ping(&mut self) -> Result<(), Error> {
+        match next(&mut self.input, Element::decode) {
+            Ok(Element::Command(Command::Ping(value))) => {
+                if value == crate::protocol::handover::ABORT {
+                    self.error.get_or_insert(Error::new(Side::Source, ErrorKind::Cancelled));
+                }
+                self.handle(DestinationEvent::Ping(value));
+                Ok(())
+            }
+            Ok(other) => Err(Error::new(
+                Side::Destination,
+                ErrorKind::State(format!("the source sent {other:?} where its last word was due")),
+            )),
+            Err(error) => {
+                let lost = "the guest is loaded and stopped here, but the source's last word did not arrive: \
+                            start it with cont if, and only if, the source is in postmigrate or dead";
+                tracing::warn!(%error, "{lost}");
+                self.error = Some(Error::new(Side::Destination, ErrorKind::State(lost.to_owned())));
+                self.handle(DestinationEvent::Closed);
+                Ok(())
+            }
+        }
+    }
+
+    fn start_guest(&mut self) -> Result<(), Error> {
+        let machine = &*self.context.machine;
+        let ran = self.sections.run_state() == RunState::Running;
+        if ran && self.context.autostart {
+            machine.start().at(Side::Destination)
+        } else {
+            machine.stop(RunState::Paused).at(Side::Destination)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The destination's reader: elements of the stream, and the window that sections and pages are read from.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use vmferry_wire::{DecodeResult, Decoded};
+use vmstate::input::Refill;
+use vmstate::{Input, Reason};
+
+use crate::channel::Channel;
+use crate::error::{Attribute as _, Error, ErrorKind, Side};
+
+/// Bytes of the window: large enough that a read system call carries dozens of pages, small enough for the cache.
+const WINDOW_BYTES: usize = 256 << 10;
+
+/// Reads from a channel.
+struct FromChannel(Arc<Channel>);
+
+impl Refill for FromChannel {
+    fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn StdError + Send + Sync>> {
+        Ok(self.0.read(buffer)?)
+    }
+}
+
+/// A reader of the stream in `channel`.
+pub(super) fn open(channel: Arc<Channel>) -> Input<'static> {
+    Input::new(FromChannel(channel), WINDOW_BYTES)
+}
+
+/// Decodes the next element and moves over it.
+///
+/// # Errors
+///
+/// The element is malformed, or the stream ends inside it.
+pub(super) fn next<T>(input: &mut Input<'_>, decode: impl Fn(&[u8]) -> DecodeResult<T>) -> Result<T, Error> {
+    let offset = input.offset();
+    let mut wanted = 1;
+    loop {
+        let octets = input.peek(wanted).map_err(|error| read_error(error, offset))?;
+        if octets.len() < wanted {
+            return Err(Error::new(Side::Destination, ErrorKind::Truncated { offset }));
+        }
+        match decode(octets).map_err(|error| error.at(offset)).at(Side::Destination)? {
+            Decoded::Complete { value, used } => {
+                input.consume(used);
+                return Ok(value);
+            }
+            Decoded::NeedMore { total } => wanted = total.max(wanted + 1),
+        }
+    }
+}
+
+/// A cancellation that comes up through a decoder is a cancellation.
+pub(super) fn read_error(error: vmstate::LoadError, offset: u64) -> Error {
+    if let Reason::Source(source) = error.reason()
+        && let Some(io) = source.downcast_ref::<std::io::Error>()
+    {
+        if crate::channel::interrupt::is_cancellation(io) {
+            return Error::new(Side::Destination, ErrorKind::Cancelled);
+        }
+        let source = std::io::Error::new(io.kind(), format!("{io} (at byte {offset:#x})"));
+        return Error::new(Side::Destination, ErrorKind::Io { what: "reading the stream", source });
+    }
+    if let Reason::EndOfInput { .. } = error.reason() {
+        tracing::debug!(%error, "the stream ends inside an element");
+    }
+    Error::new(Side::Destination, ErrorKind::Load(error))
+}

@@ -1,0 +1,206 @@
+//! Sections of the stream and the devices they belong to.
+
+use std::collections::HashMap;
+
+use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
+use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION};
+use vmferry_wire::section::{Footer, SectionHeader, SectionIdent};
+use vmstate::registry::Entry;
+use vmstate::{Input, Registry};
+
+use super::ram::RamLoader;
+use super::reader::{next, read_error};
+use crate::control::RunState;
+use crate::error::{Attribute as _, Error, ErrorKind, Side};
+use crate::machine::Machine;
+
+/// Longest body of a device's section, in bytes. Devices hold registers, queues and small buffers; the largest known
+/// ones (framebuffers as state) stay below a tenth of this.
+const SECTION_BYTES_LIMIT: u64 = 64 << 20;
+
+/// Who takes the body of a section.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Target {
+    Ram,
+    RunState,
+    Device(String, u32),
+}
+
+/// What was loaded so far.
+#[derive(Debug)]
+pub(super) struct Sections<'a> {
+    registry: &'a Registry,
+    ram: RamLoader,
+    /// Section ids of this stream; empty at first, each bound once.
+    bound: HashMap<u32, Target>,
+    run_state: Option<RunState>,
+}
+
+impl<'a> Sections<'a> {
+    pub(super) fn new(machine: &'a dyn Machine) -> Self {
+        Self {
+            registry: machine.registry(),
+            ram: RamLoader::new(machine.ram()),
+            bound: HashMap::new(),
+            run_state: None,
+        }
+    }
+
+    /// Pages taken: with content, of zeros.
+    pub(super) fn pages(&self) -> (u64, u64) {
+        (self.ram.normal_pages, self.ram.zero_pages)
+    }
+
+    /// What the guest did before it was stopped; running, if the stream does not say.
+    pub(super) fn run_state(&self) -> RunState {
+        self.run_state.unwrap_or(RunState::Running)
+    }
+
+    /// Loads the section behind `header`, which starts at `offset`, with its footer.
+    pub(super) fn load(&mut self, header: &SectionHeader, offset: u64, input: &mut Input<'_>) -> Result<(), Error> {
+        match header {
+            SectionHeader::Start { section_id, ident } | SectionHeader::Full { section_id, ident } => {
+                self.load_new(*section_id, ident, offset, input)
+            }
+            SectionHeader::Part { section_id } | SectionHeader::End { section_id } => {
+                match self.bound.get(section_id) {
+                    Some(Target::Ram) => self.load_ram(*section_id, input),
+                    Some(target) => Err(mismatch(
+                        offset,
+                        "a section part",
+                        format!("of {target:?}, which is sent as a whole"),
+                        "parts of iterative sections",
+                    )),
+                    None => Err(mismatch(
+                        offset,
+                        "a section id",
+                        format!("{section_id}, which no section before had"),
+                        "the id of a section that was started",
+                    )),
+                }
+            }
+        }
+    }
+
+    fn load_new(
+        &mut self,
+        section_id: u32,
+        ident: &SectionIdent,
+        offset: u64,
+        input: &mut Input<'_>,
+    ) -> Result<(), Error> {
+        let (idstr, instance) = (ident.idstr.as_str(), ident.instance_id);
+        let within = |error: Error| error.in_section(idstr, instance);
+        let target = match (idstr, instance) {
+            (RAM_IDSTR, 0) => Target::Ram,
+            (GLOBALSTATE_IDSTR, 0) => Target::RunState,
+            _ => Target::Device(idstr.to_owned(), instance),
+        };
+        // Differs from QEMU: a second section for the same device, or under the same id, is loaded there.
+        let repeated = self.bound.values().any(|bound| *bound == target);
+        if repeated || self.bound.insert(section_id, target.clone()).is_some() {
+            let found = format!("'{idstr}' instance {instance} with id {section_id}, where one was loaded before");
+            return Err(mismatch(offset, "a section", found, "each device and each id once"));
+        }
+        match target {
+            Target::Ram => {
+                require_version(offset, ident.version_id, RAM_VERSION, RAM_VERSION).map_err(within)?;
+                self.load_ram(section_id, input)
+            }
+            Target::RunState => {
+                require_version(offset, ident.version_id, GLOBALSTATE_VERSION, GLOBALSTATE_VERSION).map_err(within)?;
+                let state = next(input, GlobalState::decode).map_err(within)?;
+                self.run_state = Some(known_run_state(&state, offset).map_err(within)?);
+                footer(input, section_id).map_err(within)
+            }
+            Target::Device(..) => {
+                let entry = self.registry.find(idstr, instance).ok_or_else(|| self.unknown(ident, offset))?;
+                load_device(entry, section_id, ident.version_id, offset, input).map_err(within)
+            }
+        }
+    }
+
+    fn load_ram(&mut self, section_id: u32, input: &mut Input<'_>) -> Result<(), Error> {
+        let within = |error: Error| error.in_section(RAM_IDSTR, 0);
+        self.ram.load(input).map_err(within)?;
+        footer(input, section_id).map_err(within)
+    }
+
+    #[cold]
+    fn unknown(&self, ident: &SectionIdent, offset: u64) -> Error {
+        let mut known: Vec<String> =
+            self.registry.entries().map(|entry| format!("{}/{}", entry.idstr(), entry.instance())).collect();
+        known.sort();
+        let found = format!("'{}' instance {}", ident.idstr.as_str(), ident.instance_id);
+        let accepted = format!(
+            "one that this machine has ({}): start the destination with the devices of the source",
+            known.join(", ")
+        );
+        mismatch(offset, "a section", found, accepted)
+    }
+
+    /// Checks at the end mark that nothing is missing, and names devices that received nothing.
+    ///
+    /// Differs from QEMU: a stream without RAM is accepted there by a machine that has some.
+    pub(super) fn finish(&self, offset: u64) -> Result<(), Error> {
+        if !self.ram.is_listed() {
+            return Err(mismatch(offset, "the end of the stream", "before any RAM", "behind the RAM section"));
+        }
+        for entry in self.registry.entries() {
+            let target = Target::Device(entry.idstr().to_owned(), entry.instance());
+            if !self.bound.values().any(|bound| *bound == target) {
+                tracing::warn!(section = entry.idstr(), instance = entry.instance(), "nothing came for this device");
+            }
+        }
+        Ok(())
+    }
+}
+
+fn load_device(entry: &Entry, section_id: u32, version: u32, offset: u64, input: &mut Input<'_>) -> Result<(), Error> {
+    let schema = entry.section().schema();
+    require_version(offset, version, schema.minimum_version, schema.version)?;
+    input.set_budget(SECTION_BYTES_LIMIT);
+    let loaded = entry.section().load(version, input).map_err(|error| read_error(error, offset))?;
+    input.clear_budget();
+    footer(input, section_id)?;
+    loaded.commit().at(Side::Destination)
+}
+
+fn require_version(offset: u64, found: u32, oldest: u32, newest: u32) -> Result<(), Error> {
+    if (oldest..=newest).contains(&found) {
+        return Ok(());
+    }
+    let reason = if found > newest {
+        vmstate::Reason::VersionTooNew { found, newest }
+    } else {
+        vmstate::Reason::VersionTooOld { found, oldest }
+    };
+    Err(vmstate::LoadError::new(offset, reason)).at(Side::Destination)
+}
+
+fn footer(input: &mut Input<'_>, section_id: u32) -> Result<(), Error> {
+    next(input, |octets| Footer::decode(octets, section_id)).map(drop)
+}
+
+fn known_run_state(state: &GlobalState, offset: u64) -> Result<RunState, Error> {
+    const KNOWN: [RunState; 8] = [
+        RunState::Prelaunch,
+        RunState::InMigrate,
+        RunState::Running,
+        RunState::Paused,
+        RunState::FinishMigrate,
+        RunState::PostMigrate,
+        RunState::Shutdown,
+        RunState::InternalError,
+    ];
+    KNOWN.into_iter().find(|known| known.name() == state.runstate()).ok_or_else(|| {
+        let accepted = KNOWN.map(RunState::name).join(", ");
+        mismatch(offset, "the run state", format!("'{}'", state.runstate()), accepted)
+    })
+}
+
+#[cold]
+fn mismatch(offset: u64, what: &'static str, found: impl Into<String>, accepted: impl Into<String>) -> Error {
+    let (found, accepted) = (found.into(), accepted.into());
+    Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted })
+}

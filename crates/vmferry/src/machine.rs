@@ -1,0 +1,52 @@
+//! What the engine asks of a machine.
+
+use std::sync::Arc;
+
+use vmstate::{Refused, Registry};
+
+use crate::control::{Event, RunState};
+use crate::dirty::DirtyLog;
+use crate::memory::RamBlock;
+
+/// A virtual machine that can be moved.
+///
+/// The engine never names a device: it saves and loads what the registry holds. The RAM blocks and the registry are
+/// fixed while a migration runs.
+pub trait Machine: Send + Sync + 'static {
+    /// Canonical name of the machine type; it must be equal at both ends.
+    fn machine_type(&self) -> &str;
+
+    /// Whether this machine type announces the stop phase (SWITCHOVER_START, `docs/spec/stream.md` section 10).
+    fn sends_switchover_start(&self) -> bool {
+        true
+    }
+
+    /// The devices.
+    fn registry(&self) -> &Registry;
+
+    /// The RAM blocks, in the order of [`Machine::dirty_log`].
+    fn ram(&self) -> &[Arc<dyn RamBlock>];
+
+    /// Where the guest's writes are recorded.
+    fn dirty_log(&self) -> &dyn DirtyLog;
+
+    /// What the guest does.
+    fn run_state(&self) -> RunState;
+
+    /// Stops the vCPUs and enters `state`, which is no running one. On return no vCPU runs and no device touches RAM.
+    ///
+    /// # Errors
+    ///
+    /// The guest cannot be stopped.
+    fn stop(&self, state: RunState) -> Result<(), Refused>;
+
+    /// Starts the vCPUs; the run state is [`RunState::Running`] on return.
+    ///
+    /// # Errors
+    ///
+    /// The guest cannot be started.
+    fn start(&self) -> Result<(), Refused>;
+
+    /// Passes an event of the migration to the control plane. Must not block.
+    fn emit(&self, event: Event);
+}

@@ -1,0 +1,270 @@
+//! The handle that a control plane holds: starts, watches and cancels migrations of one machine.
+
+use std::io;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use crate::channel::{Channel, Descriptors, Interrupt, Listener, Transport, Uri, open};
+use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
+use crate::destination;
+use crate::error::{Doing as _, Error, ErrorKind, Side};
+use crate::machine::Machine;
+use crate::protocol::source::SourceEvent;
+use crate::shared::Shared;
+use crate::source::return_path::Heard;
+use crate::source::{self, CancelGate};
+
+/// How an incoming migration ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Incoming {
+    /// Start the guest if it ran at the source; otherwise it stays stopped until `cont`.
+    pub autostart: bool,
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { autostart: true }
+    }
+}
+
+/// Migrations of one machine, one at a time.
+pub struct Migration {
+    machine: Arc<dyn Machine>,
+    shared: Arc<Shared>,
+    descriptors: Descriptors,
+    attempt: Mutex<Option<Attempt>>,
+}
+
+struct Attempt {
+    tell: Option<Sender<Heard>>,
+    gate: CancelGate,
+    listening: Option<Uri>,
+    /// Gone once somebody waits for it.
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl std::fmt::Debug for Migration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Migration").field("info", &*self.shared.info()).finish_non_exhaustive()
+    }
+}
+
+impl Migration {
+    /// The migrations of `machine`.
+    #[must_use]
+    pub fn new(machine: Arc<dyn Machine>) -> Self {
+        Self {
+            machine,
+            shared: Arc::new(Shared::default()),
+            descriptors: Descriptors::default(),
+            attempt: Mutex::new(None),
+        }
+    }
+
+    /// Descriptors that `fd:` addresses name.
+    #[must_use]
+    pub fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
+    /// The parameters in force.
+    #[must_use]
+    pub fn parameters(&self) -> Parameters {
+        *self.shared.parameters()
+    }
+
+    /// Sets the parameters; they act at once.
+    ///
+    /// # Errors
+    ///
+    /// A value is outside its range.
+    pub fn set_parameters(&self, parameters: Parameters) -> Result<(), Error> {
+        if parameters.downtime_limit_ms > Parameters::DOWNTIME_LIMIT_MAX_MS {
+            return Err(state(format!(
+                "downtime-limit is {} ms; accepted are 0 to {} ms",
+                parameters.downtime_limit_ms,
+                Parameters::DOWNTIME_LIMIT_MAX_MS
+            )));
+        }
+        *self.shared.parameters() = parameters;
+        Ok(())
+    }
+
+    /// The capabilities in force.
+    #[must_use]
+    pub fn capabilities(&self) -> Capabilities {
+        *self.shared.capabilities()
+    }
+
+    /// Sets the capabilities.
+    ///
+    /// # Errors
+    ///
+    /// A migration runs.
+    pub fn set_capabilities(&self, capabilities: Capabilities) -> Result<(), Error> {
+        if self.info().status.is_running() {
+            return Err(state("capabilities are fixed while a migration runs"));
+        }
+        *self.shared.capabilities() = capabilities;
+        Ok(())
+    }
+
+    /// The account of the current or last migration.
+    #[must_use]
+    pub fn info(&self) -> MigrationInfo {
+        self.shared.info().clone()
+    }
+
+    /// Address that an incoming migration listens on, with the port that the kernel chose.
+    #[must_use]
+    pub fn listening(&self) -> Option<Uri> {
+        self.attempt().as_ref().and_then(|attempt| attempt.listening.clone())
+    }
+
+    /// Starts to move the guest to `uri` and returns; the outcome is in [`Migration::info`].
+    ///
+    /// # Errors
+    ///
+    /// A migration runs, the guest is not here, or the address cannot be opened. A socket that nobody listens on is
+    /// found out later, as in QEMU: the status becomes `failed`.
+    pub fn migrate(&self, uri: &Uri) -> Result<(), Error> {
+        let mut attempt = self.vacant()?;
+        match self.machine.run_state() {
+            RunState::InMigrate => return Err(state("the guest is not here: an incoming migration is awaited")),
+            RunState::PostMigrate => {
+                return Err(state("the guest was migrated away: only if the destination is lost, cont it here first"));
+            }
+            RunState::InternalError => return Err(state("the guest is in an error state and cannot be migrated")),
+            _ => {}
+        }
+        let started = Instant::now();
+        let interrupt = Interrupt::new().doing(Side::Source, "preparing the migration")?;
+        let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
+        let (tell, heard) = channel();
+        let connect: Box<dyn FnOnce() -> io::Result<Channel> + Send> = match uri {
+            Uri::Unix(_) | Uri::Tcp { .. } => {
+                let uri = uri.clone();
+                Box::new(move || open::open(&uri, &Descriptors::default(), interrupt))
+            }
+            Uri::File { .. } | Uri::Fd(_) | Uri::Exec(_) => {
+                let channel =
+                    open::open(uri, &self.descriptors, interrupt).doing(Side::Source, "opening the channel")?;
+                Box::new(move || Ok(channel))
+            }
+        };
+        let context = source::Context {
+            machine: Arc::clone(&self.machine),
+            shared: Arc::clone(&self.shared),
+            gate: Arc::clone(&gate),
+            heard,
+            tell: tell.clone(),
+            started,
+        };
+        self.reset(false);
+        let thread = thread::Builder::new()
+            .name("migration".to_owned())
+            .spawn(move || outgoing(context, connect))
+            .doing(Side::Source, "starting the migration's thread")?;
+        *attempt = Some(Attempt { tell: Some(tell), gate, listening: None, thread: Some(thread) });
+        Ok(())
+    }
+
+    /// Starts to wait for a guest at `uri`; returns once the address is open.
+    ///
+    /// # Errors
+    ///
+    /// This machine does not wait for a guest, or the address cannot be opened.
+    pub fn incoming(&self, uri: &Uri, options: Incoming) -> Result<(), Error> {
+        let mut attempt = self.vacant()?;
+        if self.machine.run_state() != RunState::InMigrate {
+            return Err(state("this machine was not started with --incoming, or has its guest already"));
+        }
+        let interrupt = Interrupt::new().doing(Side::Destination, "preparing the migration")?;
+        let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
+        let listener =
+            Listener::bind(uri, &self.descriptors, interrupt).doing(Side::Destination, "opening the channel")?;
+        let listening = listener.local_uri();
+        self.reset(true);
+        let context = destination::Context {
+            machine: Arc::clone(&self.machine),
+            shared: Arc::clone(&self.shared),
+            autostart: options.autostart,
+        };
+        let thread = thread::Builder::new()
+            .name("incoming".to_owned())
+            .spawn(move || destination::run(&context, listener))
+            .doing(Side::Destination, "starting the migration's thread")?;
+        *attempt = Some(Attempt { tell: None, gate, listening, thread: Some(thread) });
+        Ok(())
+    }
+
+    /// Asks the running migration to end. It may be too late: once the destination has the guest, it stays there.
+    pub fn cancel(&self) {
+        let attempt = self.attempt();
+        let Some(attempt) = attempt.as_ref() else { return };
+        let gate = attempt.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(interrupt) = gate.as_ref() {
+            if let Some(tell) = &attempt.tell {
+                // The thread may have ended just now; then there is nothing to cancel.
+                let _ = tell.send(Heard::Event(SourceEvent::Cancel));
+            }
+            interrupt.raise();
+        }
+    }
+
+    /// Waits until the current migration is over.
+    ///
+    /// # Errors
+    ///
+    /// How it failed; or there is none to wait for.
+    pub fn wait(&self) -> Result<(), Error> {
+        let thread = self.attempt().as_mut().and_then(|attempt| attempt.thread.take());
+        match thread.map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(state("the migration's thread panicked")),
+            None => Err(state("there is no migration to wait for")),
+        }
+    }
+
+    fn attempt(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.attempt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The place of the attempt, if it is free.
+    fn vacant(&self) -> Result<MutexGuard<'_, Option<Attempt>>, Error> {
+        let mut attempt = self.attempt();
+        if self.shared.info().status.is_running() {
+            return Err(state("a migration is under way"));
+        }
+        // Its status is final, so the thread has nothing left to do but end.
+        if let Some(thread) = attempt.take().and_then(|attempt| attempt.thread) {
+            let _ = thread.join();
+        }
+        Ok(attempt)
+    }
+
+    fn reset(&self, incoming: bool) {
+        *self.shared.info() = MigrationInfo { incoming, ..MigrationInfo::default() };
+        self.shared.enter(&*self.machine, Status::Setup);
+    }
+}
+
+/// The thread of an outgoing migration.
+fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
+    let channel = match connect().doing(Side::Source, "connecting") {
+        Ok(channel) => channel,
+        Err(error) => {
+            context.shared.info().error = Some(error.to_string());
+            context.shared.enter(&*context.machine, Status::Failed);
+            return Err(error);
+        }
+    };
+    tracing::debug!(socket = channel.transport() == Transport::Socket, "connected");
+    source::run(context, channel)
+}
+
+fn state(text: impl Into<String>) -> Error {
+    Error::new(Side::Source, ErrorKind::State(text.into()))
+}

@@ -1,0 +1,40 @@
+//! What the thread of a migration and the control plane share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::control::{Capabilities, Event, MigrationInfo, Parameters, Status};
+use crate::machine::Machine;
+
+/// Settings, and the account of the current or last migration.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    parameters: Mutex<Parameters>,
+    capabilities: Mutex<Capabilities>,
+    info: Mutex<MigrationInfo>,
+}
+
+impl Shared {
+    pub(crate) fn parameters(&self) -> MutexGuard<'_, Parameters> {
+        self.parameters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn capabilities(&self) -> MutexGuard<'_, Capabilities> {
+        self.capabilities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn info(&self) -> MutexGuard<'_, MigrationInfo> {
+        self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters `status` and tells the control plane.
+    pub(crate) fn enter(&self, machine: &dyn Machine, status: Status) {
+        self.info().status = status;
+        machine.emit(Event::Migration(status));
+    }
+}
+
+/// Milliseconds since `start`, with fractions.
+pub(crate) fn ms_since(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1000.0
+}

@@ -1,0 +1,153 @@
+//! The source's account: rounds, rates, and where the downtime went.
+
+use std::time::Instant;
+
+use super::Context;
+use super::pace::{Pace, to_u64};
+use super::ram::Sent;
+use crate::control::{DowntimePhase, Event, MigrationInfo, RamStats, Round, Status};
+use crate::error::Error;
+use crate::memory::TARGET_PAGE_BYTES;
+use crate::protocol::source::{Peer, Source};
+use crate::shared::ms_since;
+
+/// Counters of one migration.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) pace: Pace,
+    started: Instant,
+    ram: RamStats,
+    rounds: Vec<Round>,
+    round: Round,
+    round_started: Instant,
+    stopped: Option<Instant>,
+    phase_started: Instant,
+    phases: Vec<DowntimePhase>,
+}
+
+impl Account {
+    pub(super) fn new(started: Instant) -> Self {
+        Self {
+            pace: Pace::new(started),
+            started,
+            ram: RamStats { page_size: TARGET_PAGE_BYTES, ..RamStats::default() },
+            rounds: Vec::new(),
+            round: Round::default(),
+            round_started: started,
+            stopped: None,
+            phase_started: started,
+            phases: Vec::new(),
+        }
+    }
+
+    pub(super) fn sent_bytes(&mut self, bytes: u64) {
+        self.pace.sent(bytes, 0);
+        self.round.bytes += bytes;
+        self.ram.transferred += bytes;
+        *(if self.stopped.is_some() { &mut self.ram.downtime_bytes } else { &mut self.ram.precopy_bytes }) += bytes;
+    }
+
+    pub(super) fn sent(&mut self, sent: Sent) {
+        self.sent_bytes(sent.bytes);
+        self.pace.sent(0, sent.normal_pages + sent.zero_pages);
+        self.round.pages_sent += sent.normal_pages;
+        self.round.zero_pages += sent.zero_pages;
+        self.ram.normal_pages += sent.normal_pages;
+        self.ram.zero_pages += sent.zero_pages;
+        self.ram.normal_bytes += sent.normal_pages * TARGET_PAGE_BYTES;
+    }
+
+    /// The head of the stream is out.
+    pub(super) fn set_up(&mut self, context: &Context, total: u64) {
+        self.ram.total = total;
+        self.ram.remaining = total;
+        let now = Instant::now();
+        self.pace = Pace::new(now);
+        self.round_started = now;
+        let setup_time_ms = to_u64(ms_since(self.started));
+        let mut info = context.shared.info();
+        info.setup_time_ms = setup_time_ms;
+        info.expected_downtime_ms = context.shared.parameters().downtime_limit_ms;
+        self.publish(&mut info);
+    }
+
+    /// A dirty synchronisation took place and found `dirty` pages: the round is over.
+    pub(super) fn synchronised(&mut self, context: &Context, dirty: u64) {
+        self.ram.dirty_sync_count += 1;
+        let seconds = self.round_started.elapsed().as_secs_f64();
+        if self.ram.dirty_sync_count > 1 {
+            self.round.ms = seconds * 1000.0;
+            #[expect(clippy::cast_precision_loss, reason = "a rate")]
+            let rate = if seconds > 0.0 { dirty as f64 / seconds } else { 0.0 };
+            self.round.dirty_rate_pages_s = rate;
+            self.ram.dirty_pages_rate = to_u64(rate);
+            self.rounds.push(std::mem::take(&mut self.round));
+            self.round_started = Instant::now();
+        }
+        context.machine.emit(Event::MigrationPass(self.ram.dirty_sync_count));
+    }
+
+    /// Ends the rate window if it is over, and publishes the counters.
+    pub(super) fn refresh(&mut self, context: &Context, remaining_pages: u64, early: bool) {
+        if !self.pace.refresh(Instant::now(), early) {
+            return;
+        }
+        self.ram.remaining = remaining_pages.saturating_mul(TARGET_PAGE_BYTES);
+        self.ram.mbps = self.pace.bandwidth() * 8.0 / 1e6;
+        self.ram.pages_per_second = to_u64(self.pace.pages_per_second());
+        let mut info = context.shared.info();
+        if let Some(ms) = self.pace.expected_ms(self.ram.remaining) {
+            info.expected_downtime_ms = ms;
+        }
+        self.publish(&mut info);
+    }
+
+    /// The guest is about to stop.
+    pub(super) fn stopping(&mut self) {
+        let now = Instant::now();
+        self.stopped = Some(now);
+        self.phase_started = now;
+    }
+
+    /// A part of the downtime is over.
+    pub(super) fn phase(&mut self, name: &'static str) {
+        let ms = ms_since(self.phase_started);
+        self.phase_started = Instant::now();
+        self.phases.push(DowntimePhase { name, ms });
+    }
+
+    /// The protocol went from one state to another.
+    pub(super) fn crossed(&mut self, from: Source, to: Source) {
+        match (from, to) {
+            (Source::Verdict(Peer::Ferry), Source::HandingOver) | (Source::Verdict(_), Source::Completed(_)) => {
+                self.phase("load");
+            }
+            (Source::HandingOver, Source::Completed(_)) => self.phase("handover"),
+            _ => {}
+        }
+    }
+
+    /// It is over.
+    pub(super) fn finish(&mut self, context: &Context, status: Status, error: Option<&Error>) {
+        if self.round.bytes > 0 {
+            self.round.ms = ms_since(self.round_started);
+            self.rounds.push(std::mem::take(&mut self.round));
+        }
+        if status == Status::Completed {
+            self.ram.remaining = 0;
+            self.ram.dirty_pages_rate = 0;
+        }
+        let downtime_ms = self.phases.iter().map(|phase| phase.ms).sum();
+        let mut info = context.shared.info();
+        info.downtime_ms = (status == Status::Completed).then_some(downtime_ms);
+        info.downtime_phases.clone_from(&self.phases);
+        info.error = error.map(ToString::to_string);
+        self.publish(&mut info);
+    }
+
+    fn publish(&self, info: &mut MigrationInfo) {
+        info.total_time_ms = to_u64(ms_since(self.started));
+        info.ram = self.ram;
+        info.rounds.clone_from(&self.rounds);
+    }
+}

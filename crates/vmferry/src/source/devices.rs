@@ -1,0 +1,87 @@
+//! Saving devices: snapshots under the devices' locks, encoding without any, description on the way.
+
+use vmferry_wire::Name;
+use vmferry_wire::description::{Description, Device, DeviceBody, Vmsd};
+use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
+use vmferry_wire::section::{Footer, SectionHeader, SectionIdent};
+use vmstate::describe::DescribeSink;
+use vmstate::migrate::Saved;
+use vmstate::{Refused, Registry};
+
+use crate::control::RunState;
+use crate::error::{Attribute as _, Error, ErrorKind, Side};
+use crate::memory::TARGET_PAGE_BYTES;
+
+/// Section id of RAM in streams written here.
+pub const RAM_SECTION_ID: u32 = 1;
+
+/// Section id of the run state; the registry counts from [`FIRST_DEVICE_SECTION_ID`].
+pub const GLOBALSTATE_SECTION_ID: u32 = 0;
+
+/// First section id that is free for a machine's devices: what [`Registry::new`] is to be given.
+pub const FIRST_DEVICE_SECTION_ID: u32 = 2;
+
+/// A device's snapshot and the name of its section.
+struct Snapshot {
+    ident: SectionIdent,
+    section_id: u32,
+    saved: Box<dyn Saved>,
+}
+
+/// Writes one FULL section for each device that wants one, and the run state last. Returns the description.
+///
+/// # Errors
+///
+/// A device refused, or its image contradicts its description.
+pub fn save_devices(
+    registry: &Registry,
+    run_state: RunState,
+    configuration: Vmsd,
+    out: &mut Vec<u8>,
+) -> Result<Description, Error> {
+    let mut devices = Vec::new();
+    for Snapshot { ident, section_id, saved } in snapshots(registry)? {
+        let failed = |error: Error| error.in_section(ident.idstr.as_str(), ident.instance_id);
+        let (idstr, instance_id) = (ident.idstr.as_str().to_owned(), ident.instance_id);
+        SectionHeader::Full { section_id, ident: ident.clone() }.encode(out);
+        let mut sink = DescribeSink::new(saved.schema(), out);
+        saved.encode(&mut sink).map_err(|error| failed(Error::new(Side::Source, ErrorKind::Save(error))))?;
+        let vmsd = Vmsd::from(&sink.finish());
+        Footer { section_id }.encode(out);
+        devices.push(Device { idstr, instance_id, body: DeviceBody::Vmsd(vmsd) });
+    }
+    devices.push(save_run_state(run_state, out)?);
+    Ok(Description { configuration: Some(configuration), page_bytes: Some(TARGET_PAGE_BYTES), devices })
+}
+
+/// Snapshots of all devices, taken before the first is encoded.
+fn snapshots(registry: &Registry) -> Result<Vec<Snapshot>, Error> {
+    let mut snapshots = Vec::new();
+    for entry in registry.entries() {
+        let failed = |error: Error| error.in_section(entry.idstr(), entry.instance());
+        let Some(saved) = entry.section().save().at(Side::Source).map_err(failed)? else { continue };
+        let idstr = Name::new(entry.idstr(), "section")
+            .map_err(|reason| Refused::new(format!("{reason}")))
+            .at(Side::Source)
+            .map_err(failed)?;
+        let ident = SectionIdent { idstr, instance_id: entry.instance(), version_id: entry.section().schema().version };
+        snapshots.push(Snapshot { ident, section_id: entry.section_id(), saved });
+    }
+    Ok(snapshots)
+}
+
+fn save_run_state(run_state: RunState, out: &mut Vec<u8>) -> Result<Device, Error> {
+    let refused =
+        |reason: vmferry_wire::Reason| Error::new(Side::Source, ErrorKind::Refused(Refused::new(format!("{reason}"))));
+    let state = GlobalState::new(run_state.name(), Some(false)).map_err(refused)?;
+    let idstr = Name::new(GLOBALSTATE_IDSTR, "section").map_err(refused)?;
+    let ident = SectionIdent { idstr, instance_id: 0, version_id: GLOBALSTATE_VERSION };
+    SectionHeader::Full { section_id: GLOBALSTATE_SECTION_ID, ident }.encode(out);
+    state.encode(out);
+    Footer { section_id: GLOBALSTATE_SECTION_ID }.encode(out);
+    Ok(Device {
+        idstr: GLOBALSTATE_IDSTR.to_owned(),
+        instance_id: 0,
+        body: DeviceBody::Vmsd(GlobalState::description()),
+    })
+}

@@ -1,0 +1,453 @@
+//! The source's driver: performs what the protocol asks for.
+//!
+//! On success the guest is at the destination and stopped here in `postmigrate`. On failure before the point of no
+//! return it is here, in the state it was in, and another attempt may be made at once. Towards a peer that starts by
+//! itself, a failure after the last octet leaves it stopped here with owner unknown (`docs/design.md` has the table).
+
+pub mod devices;
+pub mod pace;
+pub mod ram;
+pub mod return_path;
+
+mod account;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use vmferry_wire::Name;
+use vmferry_wire::command::Command;
+use vmferry_wire::configuration::Configuration;
+use vmferry_wire::description::Description;
+use vmferry_wire::end::Trailer;
+use vmferry_wire::header::Header;
+use vmferry_wire::ram::block_list::{BlockEntry, BlockList};
+use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION, Record};
+use vmferry_wire::section::{Element, Footer, SectionHeader, SectionIdent};
+use vmstate::Refused;
+
+use self::account::Account;
+use self::devices::{RAM_SECTION_ID, save_devices};
+use self::ram::{NamedBlock, RamSender};
+use self::return_path::Heard;
+use crate::channel::{Channel, Interrupt};
+use crate::control::{Owner, RunState, Status};
+use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
+use crate::machine::Machine;
+use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
+use crate::protocol::handover::{HELLO, LOADED};
+use crate::protocol::source::{Peer, Source, SourceAction, SourceEvent};
+use crate::shared::Shared;
+
+/// Most pages of one part while the guest runs: between two parts the source hears a cancellation.
+const PAGES_PER_PART: usize = 512;
+
+/// How long a source with nothing to send waits for the peer to say who it is, at a time.
+const IDLE_WAIT: Duration = Duration::from_millis(5);
+
+/// The way out of blocked writes, until it is too late to cancel.
+pub(crate) type CancelGate = Arc<Mutex<Option<Interrupt>>>;
+
+/// Everything that a source needs beside its channel.
+pub(crate) struct Context {
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) gate: CancelGate,
+    /// Where cancellations arrive, and what the return path hears.
+    pub(crate) heard: Receiver<Heard>,
+    pub(crate) tell: Sender<Heard>,
+    pub(crate) started: Instant,
+}
+
+/// Moves the guest over `channel`; returns when it is over.
+pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
+    let return_path = context.shared.capabilities().return_path;
+    let (protocol, actions) = Source::begin(channel.transport(), return_path);
+    let mut driver = Driver {
+        protocol,
+        actions: actions.into(),
+        ram: RamSender::new(named_blocks(&*context.machine)?),
+        account: Account::new(context.started),
+        before: context.machine.run_state(),
+        description: None,
+        ear: None,
+        error: None,
+        channel: Some(channel),
+        context,
+    };
+    driver.drive();
+    driver.error.map_or(Ok(()), Err)
+}
+
+fn named_blocks(machine: &dyn Machine) -> Result<Vec<NamedBlock>, Error> {
+    let named = |block: &Arc<dyn RamBlock>| {
+        let name = Name::new(block.name(), "RAM block").map_err(|reason| Refused::new(reason.to_string()));
+        Ok((name.at(Side::Source)?, Arc::clone(block)))
+    };
+    machine.ram().iter().map(named).collect()
+}
+
+struct Driver {
+    protocol: Source,
+    actions: VecDeque<SourceAction>,
+    ram: RamSender,
+    account: Account,
+    /// What the guest did before the migration stopped it.
+    before: RunState,
+    description: Option<Description>,
+    ear: Option<JoinHandle<()>>,
+    error: Option<Error>,
+    /// Gone once it was finished.
+    channel: Option<Channel>,
+    context: Context,
+}
+
+impl Driver {
+    fn drive(&mut self) {
+        while let Some(action) = self.actions.pop_front() {
+            tracing::trace!(?action, state = ?self.protocol, "source");
+            match self.perform(action) {
+                Ok(Some(event)) => self.handle(event),
+                Ok(None) => {}
+                Err(error) => {
+                    self.error.get_or_insert(error);
+                    self.handle(SourceEvent::Failed);
+                }
+            }
+            while let Ok(heard) = self.context.heard.try_recv() {
+                self.hear(heard);
+            }
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Event(event) => self.handle(event),
+            Heard::Reason(reason) => {
+                self.error.get_or_insert(Error::new(Side::Source, ErrorKind::Peer { reason }));
+            }
+            Heard::Violation(text) => {
+                self.error.get_or_insert(Error::new(Side::Source, ErrorKind::State(text)));
+            }
+        }
+    }
+
+    fn handle(&mut self, mut event: SourceEvent) {
+        // The last moment to cancel: from here on the interrupt must not break what the destination relies on.
+        let commits = (self.protocol == Source::Verdict(Peer::Ferry) && event == SourceEvent::Pong(LOADED))
+            || (matches!(self.protocol, Source::Devices(peer) if peer != Peer::Ferry) && event == SourceEvent::Done);
+        if commits && !self.close_gate() {
+            event = SourceEvent::Cancel;
+        }
+        let (next, actions) = self.protocol.handle(event);
+        tracing::trace!(?event, from = ?self.protocol, to = ?next, "source");
+        self.note_cause(event, next);
+        if next.is_final() && !self.protocol.is_final() {
+            self.actions.clear();
+        }
+        self.account.crossed(self.protocol, next);
+        self.protocol = next;
+        self.actions.extend(actions);
+        self.context.shared.info().owner = next.owner();
+    }
+
+    /// Gives the interrupt up; false if it was raised before.
+    fn close_gate(&self) -> bool {
+        let mut gate = self.context.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let raised = gate.as_ref().is_some_and(Interrupt::is_raised);
+        if !raised {
+            *gate = None;
+        }
+        !raised
+    }
+
+    /// Remembers why the migration ends, if no better reason is known.
+    fn note_cause(&mut self, event: SourceEvent, next: Source) {
+        if !matches!(next, Source::Failed(_)) || self.protocol.is_final() {
+            return;
+        }
+        let kind = match event {
+            SourceEvent::Cancel => {
+                self.context.shared.enter(&*self.context.machine, Status::Cancelling);
+                self.error = None;
+                ErrorKind::Cancelled
+            }
+            SourceEvent::Shut(status) => ErrorKind::Peer { reason: format!("it answered with status {status}") },
+            SourceEvent::ReturnPathClosed => ErrorKind::NoVerdict,
+            _ => return,
+        };
+        self.error.get_or_insert(Error::new(Side::Source, kind));
+    }
+
+    fn perform(&mut self, action: SourceAction) -> Result<Option<SourceEvent>, Error> {
+        match action {
+            SourceAction::SetUp { return_path } => self.set_up(return_path).map(Some),
+            SourceAction::SendPages => self.send_pages().map(Some),
+            SourceAction::StopGuest => self.stop_guest().map(Some),
+            SourceAction::SendLastPages => self.send_last_pages().map(Some),
+            SourceAction::SendDevices => self.send_devices().map(Some),
+            SourceAction::SendEnd => self.send_end().map(Some),
+            SourceAction::AwaitVerdict => {
+                self.await_verdict();
+                Ok(None)
+            }
+            SourceAction::Relinquish => {
+                self.context.machine.stop(RunState::PostMigrate).at(Side::Source)?;
+                Ok(None)
+            }
+            SourceAction::Ping(value) => {
+                let mut out = Vec::new();
+                Element::Command(Command::Ping(value)).encode(&mut out);
+                let sent = self.write(&out, "sending the hand-over");
+                // After a cancellation the word is a courtesy.
+                if self.protocol.is_final() { Ok(None) } else { sent.map(|()| Some(SourceEvent::Done)) }
+            }
+            SourceAction::Resume => {
+                self.resume();
+                Ok(None)
+            }
+            SourceAction::Finish => {
+                self.finish();
+                Ok(None)
+            }
+        }
+    }
+
+    fn set_up(&mut self, return_path: bool) -> Result<SourceEvent, Error> {
+        let machine = Arc::clone(&self.context.machine);
+        let mut out = Vec::new();
+        Header.encode(&mut out);
+        self.configuration()?.encode(&mut out);
+        if return_path {
+            for command in [Command::OpenReturnPath, Command::Ping(1), Command::Ping(HELLO)] {
+                Element::Command(command).encode(&mut out);
+            }
+        }
+        machine.dirty_log().start().doing(Side::Source, "starting the dirty log")?;
+        self.account.synchronised(&self.context, 0);
+        let ident = SectionIdent { idstr: ram_name()?, instance_id: 0, version_id: RAM_VERSION };
+        SectionHeader::Start { section_id: RAM_SECTION_ID, ident }.encode(&mut out);
+        let entries: Vec<BlockEntry> = named_blocks(&*machine)?
+            .into_iter()
+            .map(|(name, block)| BlockEntry {
+                name,
+                used_bytes: block.used_len(),
+                page_bytes: None,
+                guest_address: None,
+                mapped_ram: None,
+            })
+            .collect();
+        BlockList::encode(&entries, &mut out);
+        Record::encode_eos(&mut out);
+        Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
+        if return_path {
+            self.start_ear()?;
+        }
+        self.write(&out, "sending the head of the stream")?;
+        self.account.set_up(&self.context, entries.iter().map(|entry| entry.used_bytes).sum());
+        self.context.shared.enter(&*machine, Status::Active);
+        Ok(SourceEvent::Done)
+    }
+
+    fn configuration(&self) -> Result<Configuration, Error> {
+        let name = Name::new(self.context.machine.machine_type(), "machine")
+            .map_err(|reason| Refused::new(reason.to_string()))
+            .at(Side::Source)?;
+        Ok(Configuration::of_machine(name))
+    }
+
+    fn start_ear(&mut self) -> Result<(), Error> {
+        let channel = self.channel()?.try_clone().doing(Side::Source, "opening the return path")?;
+        let tell = self.context.tell.clone();
+        let ear = thread::Builder::new()
+            .name("return-path".to_owned())
+            .spawn(move || return_path::listen(&channel, &tell))
+            .doing(Side::Source, "starting the return path's thread")?;
+        self.ear = Some(ear);
+        Ok(())
+    }
+
+    /// Sends one part, as the rate limit allows, and looks whether the rest fits into the downtime.
+    fn send_pages(&mut self) -> Result<SourceEvent, Error> {
+        let parameters = *self.context.shared.parameters();
+        let allowance = self.account.pace.allowance(parameters.max_bandwidth);
+        if allowance == 0 {
+            self.wait_for_events(self.account.pace.rest_of_window(Instant::now()));
+            self.account.refresh(&self.context, self.ram.remaining_pages(), false);
+            return Ok(SourceEvent::Done);
+        }
+        let pages = usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, PAGES_PER_PART);
+        let sent = self.send_part(pages)?;
+        let remaining = self.ram.remaining_pages();
+        self.account.refresh(&self.context, remaining, remaining == 0);
+        let threshold = self.account.pace.threshold(parameters.downtime_limit_ms);
+        if remaining > 0 && remaining.saturating_mul(TARGET_PAGE_BYTES) > threshold {
+            return Ok(SourceEvent::Done);
+        }
+        self.synchronise()?;
+        let remaining = self.ram.remaining_pages();
+        if remaining.saturating_mul(TARGET_PAGE_BYTES) <= threshold {
+            return Ok(SourceEvent::Converged);
+        }
+        if sent == 0 {
+            self.wait_for_events(IDLE_WAIT);
+        }
+        Ok(SourceEvent::Done)
+    }
+
+    fn send_part(&mut self, pages: usize) -> Result<u64, Error> {
+        let mut head = Vec::with_capacity(5);
+        SectionHeader::Part { section_id: RAM_SECTION_ID }.encode(&mut head);
+        let mut tail = Vec::with_capacity(5);
+        Footer { section_id: RAM_SECTION_ID }.encode(&mut tail);
+        let channel = self.channel.as_ref().ok_or_else(channel_gone)?;
+        let sent = self.ram.send(channel, pages, &head, &tail).doing(Side::Source, "sending RAM")?;
+        self.account.sent(sent);
+        Ok(sent.normal_pages + sent.zero_pages)
+    }
+
+    fn synchronise(&mut self) -> Result<(), Error> {
+        let dirty = self.context.machine.dirty_log().sync(&mut self.ram.dirty);
+        let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
+        self.account.synchronised(&self.context, dirty);
+        Ok(())
+    }
+
+    /// Waits for an event, or until `timeout` is over.
+    fn wait_for_events(&mut self, timeout: Duration) {
+        match self.context.heard.recv_timeout(timeout) {
+            Ok(heard) => self.hear(heard),
+            // `tell` lives in the context, so the channel cannot be disconnected.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
+    fn stop_guest(&mut self) -> Result<SourceEvent, Error> {
+        let machine = &*self.context.machine;
+        self.before = machine.run_state();
+        self.account.stopping();
+        machine.stop(RunState::FinishMigrate).at(Side::Source)?;
+        self.account.phase("stop");
+        self.context.shared.enter(machine, Status::Device);
+        Ok(SourceEvent::Done)
+    }
+
+    fn send_last_pages(&mut self) -> Result<SourceEvent, Error> {
+        self.synchronise()?;
+        self.account.phase("final-sync");
+        if self.context.machine.sends_switchover_start() {
+            let mut out = Vec::new();
+            Element::Command(Command::SwitchoverStart).encode(&mut out);
+            self.write(&out, "announcing the switch-over")?;
+        }
+        while self.send_part(usize::MAX)? > 0 {}
+        let mut out = Vec::new();
+        SectionHeader::End { section_id: RAM_SECTION_ID }.encode(&mut out);
+        Record::encode_eos(&mut out);
+        Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
+        self.write(&out, "sending the end of RAM")?;
+        self.account.refresh(&self.context, 0, true);
+        self.account.phase("last-pages");
+        Ok(SourceEvent::Done)
+    }
+
+    fn send_devices(&mut self) -> Result<SourceEvent, Error> {
+        let mut out = Vec::new();
+        let configuration = self.configuration()?.description();
+        let registry = self.context.machine.registry();
+        self.description = Some(save_devices(registry, self.before, configuration, &mut out)?);
+        self.write(&out, "sending the devices")?;
+        self.account.phase("devices");
+        Ok(SourceEvent::Done)
+    }
+
+    fn send_end(&mut self) -> Result<SourceEvent, Error> {
+        let mut out = Vec::new();
+        Element::Eof.encode(&mut out);
+        if let Some(description) = self.description.take() {
+            Trailer::encode_description(&description.to_text(), &mut out);
+        }
+        self.write(&out, "sending the end of the stream")?;
+        if matches!(self.protocol, Source::Ending(Peer::Mute(_))) {
+            let channel = self.channel.take().ok_or_else(channel_gone)?;
+            channel.finish().doing(Side::Source, "finishing the channel")?;
+            self.account.phase("finish");
+        }
+        Ok(SourceEvent::Done)
+    }
+
+    /// Hears one thing, and comes back here if that did not end the wait.
+    fn await_verdict(&mut self) {
+        match self.context.heard.recv() {
+            Ok(heard) => self.hear(heard),
+            Err(_) => self.handle(SourceEvent::ReturnPathClosed),
+        }
+        if !self.protocol.is_final() && self.actions.is_empty() {
+            self.actions.push_back(SourceAction::AwaitVerdict);
+        }
+    }
+
+    fn resume(&mut self) {
+        let machine = &*self.context.machine;
+        let stopped = machine.run_state() == RunState::FinishMigrate;
+        let resumed = match (stopped, self.before) {
+            (true, RunState::Running) => machine.start(),
+            (true, before) => machine.stop(before),
+            (false, _) => Ok(()),
+        };
+        if let Err(refused) = resumed {
+            tracing::error!(%refused, "the guest could not be resumed");
+            self.error.get_or_insert(Error::new(Side::Source, ErrorKind::Refused(refused)));
+        }
+    }
+
+    fn finish(&mut self) {
+        self.context.machine.dirty_log().stop();
+        if let Some(channel) = self.channel.take() {
+            channel.shut_down();
+        }
+        if let Some(ear) = self.ear.take() {
+            // It ends with the socket; what it still said is of no consequence.
+            let _ = ear.join();
+        }
+        let status = match self.protocol {
+            Source::Completed(_) => Status::Completed,
+            _ if matches!(self.error.as_ref().map(Error::kind), Some(ErrorKind::Cancelled)) => Status::Cancelled,
+            _ => Status::Failed,
+        };
+        if status == Status::Completed {
+            if let Some(error) = self.error.take() {
+                tracing::warn!(%error, "the guest was handed over, but the destination's answer is missing");
+            }
+        } else if self.protocol == Source::Failed(Owner::Unknown) {
+            tracing::warn!("it is not known whether the destination has the guest: it stays stopped here");
+            if let Err(refused) = self.context.machine.stop(RunState::PostMigrate) {
+                tracing::error!(%refused, "the guest could not be put aside");
+            }
+        }
+        self.account.finish(&self.context, status, self.error.as_ref());
+        self.context.shared.enter(&*self.context.machine, status);
+    }
+
+    fn write(&mut self, bytes: &[u8], what: &'static str) -> Result<(), Error> {
+        self.channel()?.write_all(bytes).doing(Side::Source, what)?;
+        self.account.sent_bytes(bytes.len() as u64);
+        Ok(())
+    }
+
+    fn channel(&self) -> Result<&Channel, Error> {
+        self.channel.as_ref().ok_or_else(channel_gone)
+    }
+}
+
+fn ram_name() -> Result<Name, Error> {
+    Name::new(RAM_IDSTR, "section").map_err(|reason| Refused::new(reason.to_string())).at(Side::Source)
+}
+
+fn channel_gone() -> Error {
+    let source = io::Error::from(io::ErrorKind::NotConnected);
+    Error::new(Side::Source, ErrorKind::Io { what: "using the channel", source })
+}

@@ -1,0 +1,228 @@
+//! The smallest machine that proves a migration: a thread that keeps rewriting its memory and checks what it finds.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::cast_possible_truncation, reason = "page numbers of small memories")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
+
+use vm_memory::{Bytes as _, VolatileMemory as _};
+use vmferry::Machine;
+use vmferry::control::{Event, RunState};
+use vmferry::dirty::{DirtyLog, SoftDirtyLog};
+use vmferry::memory::{MappedBlock, RamBlock};
+use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
+use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
+
+/// Where the walk stands.
+#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[vmstate(name = "walker", version = 1)]
+pub struct WalkerImage {
+    pub page: u64,
+    pub pass: u64,
+    pub bad_pages: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Walker {
+    state: WalkerImage,
+    /// What the tests want to go wrong.
+    pub refuses_snapshot: bool,
+    pub refuses_restore: bool,
+}
+
+impl Migrate for Walker {
+    type Image = WalkerImage;
+    type Props = ();
+
+    fn props(&self) {}
+
+    fn snapshot(&self) -> Result<WalkerImage, Refused> {
+        if self.refuses_snapshot { Err(Refused::new("the walker is not to be saved")) } else { Ok(self.state) }
+    }
+
+    fn template(&self) -> Result<WalkerImage, Refused> {
+        Ok(self.state)
+    }
+
+    fn restore(&mut self, image: WalkerImage, _: &Versions) -> Result<(), Refused> {
+        if self.refuses_restore {
+            return Err(Refused::new("the walker is not to be restored"));
+        }
+        self.state = image;
+        Ok(())
+    }
+}
+
+pub struct TestMachine {
+    machine_type: String,
+    block: MappedBlock,
+    ram: Vec<Arc<dyn RamBlock>>,
+    log: SoftDirtyLog,
+    registry: Registry,
+    pub walker: Arc<Mutex<Walker>>,
+    run_state: Arc<(Mutex<RunState>, Condvar)>,
+    /// The guest thread acknowledges that it stands still.
+    parked: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+    pub events: Mutex<Vec<Event>>,
+    /// Pages a burst and the pause behind it, in microseconds: the dirty rate.
+    pub pause_us: Arc<AtomicU64>,
+    guest: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl TestMachine {
+    pub fn new(machine_type: &str, bytes: usize, run_state: RunState) -> Arc<Self> {
+        let block = MappedBlock::new("test.ram", bytes).unwrap();
+        let walker = Arc::new(Mutex::new(Walker::default()));
+        let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        registry.register(Place::default(), Arc::clone(&walker)).unwrap();
+        let machine = Arc::new(Self {
+            machine_type: machine_type.to_owned(),
+            ram: vec![Arc::new(block.clone())],
+            log: SoftDirtyLog::new([&block]),
+            block,
+            registry,
+            walker,
+            run_state: Arc::new((Mutex::new(run_state), Condvar::new())),
+            parked: Arc::new(AtomicBool::new(true)),
+            ended: Arc::new(AtomicBool::new(false)),
+            events: Mutex::default(),
+            pause_us: Arc::new(AtomicU64::new(200)),
+            guest: Mutex::default(),
+        });
+        *machine.guest.lock().unwrap() = Some(machine.spawn_guest());
+        machine
+    }
+
+    fn spawn_guest(&self) -> JoinHandle<()> {
+        let memory = self.block.clone();
+        let (walker, run_state) = (Arc::clone(&self.walker), Arc::clone(&self.run_state));
+        let (parked, ended, pause) = (Arc::clone(&self.parked), Arc::clone(&self.ended), Arc::clone(&self.pause_us));
+        thread::spawn(move || {
+            while !ended.load(Ordering::Acquire) {
+                {
+                    let (state, changed) = &*run_state;
+                    let mut state = state.lock().unwrap();
+                    while !state.is_running() && !ended.load(Ordering::Acquire) {
+                        parked.store(true, Ordering::Release);
+                        changed.notify_all();
+                        state = changed.wait(state).unwrap();
+                    }
+                    parked.store(false, Ordering::Release);
+                }
+                walk(&memory, &mut walker.lock().unwrap().state, 16);
+                thread::sleep(std::time::Duration::from_micros(pause.load(Ordering::Relaxed)));
+            }
+        })
+    }
+
+    pub fn state(&self) -> WalkerImage {
+        self.walker.lock().unwrap().state
+    }
+
+    pub fn memory(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.block.used_len() as usize];
+        self.block.read(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Puts bytes into the stopped guest's memory.
+    pub fn fill(&self, offset: u64, bytes: &[u8]) {
+        self.block.write(offset, bytes).unwrap();
+    }
+
+    /// Waits until the guest has walked `passes` more times over its memory.
+    pub fn wait_for_passes(&self, passes: u64) {
+        let goal = self.state().pass + passes;
+        while self.state().pass < goal {
+            thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+}
+
+/// Rewrites the next `pages` pages: each must hold what the last pass left there, at its first and its last word.
+fn walk(block: &MappedBlock, state: &mut WalkerImage, pages: u64) {
+    let memory = block.region().as_volatile_slice();
+    let total = block.used_len() / 4096;
+    for _ in 0..pages {
+        let base = (state.page * 4096) as usize;
+        let expected = if state.pass == 0 { 0 } else { state.page ^ (state.pass << 32) };
+        for at in [base, base + 2048, base + 4088] {
+            if memory.load::<u64>(at, Ordering::Relaxed).unwrap() != expected {
+                state.bad_pages += 1;
+            }
+        }
+        let value = state.page ^ ((state.pass + 1) << 32);
+        for at in [base, base + 2048, base + 4088] {
+            memory.store(value, at, Ordering::Relaxed).unwrap();
+        }
+        state.page += 1;
+        if state.page == total {
+            state.page = 0;
+            state.pass += 1;
+        }
+    }
+}
+
+impl Machine for TestMachine {
+    fn machine_type(&self) -> &str {
+        &self.machine_type
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn ram(&self) -> &[Arc<dyn RamBlock>] {
+        &self.ram
+    }
+
+    fn dirty_log(&self) -> &dyn DirtyLog {
+        &self.log
+    }
+
+    fn run_state(&self) -> RunState {
+        *self.run_state.0.lock().unwrap()
+    }
+
+    fn stop(&self, state: RunState) -> Result<(), Refused> {
+        let (current, changed) = &*self.run_state;
+        let mut current = current.lock().unwrap();
+        let ran = current.is_running();
+        *current = state;
+        changed.notify_all();
+        while !self.parked.load(Ordering::Acquire) {
+            current = changed.wait(current).unwrap();
+        }
+        if ran {
+            self.emit(Event::Stop);
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), Refused> {
+        let (current, changed) = &*self.run_state;
+        *current.lock().unwrap() = RunState::Running;
+        self.parked.store(false, Ordering::Release);
+        changed.notify_all();
+        self.emit(Event::Resume);
+        Ok(())
+    }
+
+    fn emit(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+}
+
+impl Drop for TestMachine {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        *self.run_state.0.lock().unwrap() = RunState::Paused;
+        self.run_state.1.notify_all();
+        if let Some(guest) = self.guest.lock().unwrap().take() {
+            let _ = guest.join();
+        }
+    }
+}
