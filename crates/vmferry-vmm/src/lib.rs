@@ -1,3 +1,4 @@
 //! Reference virtual machine of vmferry.
 
 pub mod cpu;
+pub mod guest;

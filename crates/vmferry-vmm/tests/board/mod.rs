@@ -25,7 +25,7 @@ impl Board {
         Self { base, ram, output: Vec::new(), mtime: 0, mtimecmp: u64::MAX, msip: false, finished: false }
     }
 
-    /// Runs until the program powers off, with time going on by a microsecond every hundred instructions.
+    /// Runs until the program powers off, with time going on by 10 µs every thousand instructions.
     pub fn run_to_end(&mut self, hart: &mut Hart, limit_instructions: u64) {
         let mut left = limit_instructions;
         while !self.finished {
@@ -69,6 +69,9 @@ impl Bus for Board {
 
     fn device_load(&mut self, address: GuestAddress, width: Width) -> Result<u64, BusFault> {
         match (address.0, width) {
+            // The real-time clock follows the timer; its halves are read one after the other at one time.
+            (0x0010_1000, Width::Word) => Ok((self.mtime * 100) & 0xffff_ffff),
+            (0x0010_1004, Width::Word) => Ok((self.mtime * 100) >> 32),
             (0x0200_0000, Width::Word) => Ok(u64::from(self.msip)),
             (0x0200_4000, Width::Double) => Ok(self.mtimecmp),
             (0x0200_bff8, Width::Double) => Ok(self.mtime),

@@ -25,13 +25,18 @@ pub fn find(release: &str) -> Option<PathBuf> {
 
 /// Boots `image` on `-M virt` with a CPU like ours and returns what it printed until it powered off.
 pub fn run(qemu: &PathBuf, image: &[u8], options: &[&str]) -> String {
+    let cpu = ["-cpu", "rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true"];
+    boot(qemu, image, &[&cpu, options].concat())
+}
+
+/// Boots `image` on `-M virt` and returns what it printed until it powered off.
+pub fn boot(qemu: &PathBuf, image: &[u8], options: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let bios = directory.path().join("image.bin");
     let complaints = directory.path().join("stderr");
     std::fs::write(&bios, image).unwrap();
     let mut child = Command::new(qemu)
-        .args(["-M", "virt", "-cpu", "rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true", "-nodefaults"])
-        .args(["-display", "none", "-serial", "stdio", "-bios"])
+        .args(["-M", "virt", "-nodefaults", "-display", "none", "-serial", "stdio", "-bios"])
         .arg(&bios)
         .args(options)
         .stdin(Stdio::null())
