@@ -36,7 +36,7 @@ pub(crate) fn encode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
             }
         };
         match &subsection.gate {
-            Some(gate) => quote!(if __props.#gate { #put }),
+            Some(gate) => if_open(gate, &put),
             None => put,
         }
     });
@@ -115,9 +115,15 @@ fn conditional(field: &Field<'_>, version: &TokenStream, coding: TokenStream) ->
         Presence::Always | Presence::Since(_) => coding,
     };
     match &field.gate {
-        Some(gate) => quote!(if __props.#gate { #coding }),
+        Some(gate) => if_open(gate, &coding),
         None => coding,
     }
+}
+
+/// What a gate that is off leaves out.
+fn if_open(gate: &Ident, coding: &TokenStream) -> TokenStream {
+    let open = quote_spanned!(gate.span()=> __props.#gate);
+    quote!(if #open { #coding })
 }
 
 fn nested_props(props: Option<&Ident>) -> TokenStream {

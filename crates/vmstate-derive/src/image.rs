@@ -1,7 +1,7 @@
 //! The struct as an image: every rule that can be checked on names and attributes is checked here.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, LitStr, Path, Result, Type};
 
@@ -95,10 +95,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let encode = coding::encode(&image, &runs::encoding(&image.fields));
     let decode = coding::decode(&image, &runs::decoding(&image.fields, image.minimum));
     let is_open = image.gate.as_ref().map(|gate| {
-        quote! {
+        quote_spanned! {gate.span()=>
             fn is_open(__props: &Self::Props) -> bool {
                 __props.#gate
             }
+        }
+    });
+    let checks = image.subsections.iter().enumerate().map(|(index, subsection)| {
+        quote_spanned! {subsection.ty.span()=>
+            const _: () = ::vmstate::derived::check_subsection(<#ident as ::vmstate::VmState>::SCHEMA, #index);
         }
     });
     Ok(quote! {
@@ -127,7 +132,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
             }
         }
 
-        const _: () = ::vmstate::derived::check(<#ident as ::vmstate::VmState>::SCHEMA);
+        #(#checks)*
     })
 }
 
@@ -147,7 +152,11 @@ impl<'a> Image<'a> {
             return Err(Error::new(input.generics.span(), "an image has no parameters: it has one place on the wire"));
         }
         let missing = |what: &str| Error::new(input.ident.span(), format!("image needs #[vmstate({what})]"));
-        let name = attributes.name.ok_or_else(|| missing("name = \"…\""))?.value();
+        let name = attributes.name.ok_or_else(|| missing("name = \"…\""))?;
+        if name.value().is_empty() {
+            return Err(Error::new(name.span(), "an image needs a name that is not empty"));
+        }
+        let name = name.value();
         let version = number(&attributes.version.ok_or_else(|| missing("version = N"))?)?;
         let minimum = attributes.min.as_ref().map_or(Ok(version), number)?;
         if let (Some(gate), None) = (&attributes.gate, &attributes.props) {

@@ -29,6 +29,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     };
     let device = device(input)?;
     let properties = fields.named.iter().map(property).collect::<Result<Vec<_>>>()?;
+    let mut names: Vec<String> = Vec::new();
+    for property in &properties {
+        if let Property::Own { name, .. } = property {
+            if names.contains(&name.value()) {
+                return Err(Error::new(name.span(), format!("two properties are called '{}'", name.value())));
+            }
+            names.push(name.value());
+        }
+    }
     let (mut list, mut flattened) = (Vec::new(), Vec::new());
     let (mut defaults, mut sets, mut values) = (Vec::new(), Vec::new(), Vec::new());
     let (mut inner_sets, mut inner_values) = (Vec::new(), Vec::new());

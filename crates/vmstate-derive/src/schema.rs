@@ -51,7 +51,14 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
 fn gate(image: &Image<'_>, gate: Option<&Ident>) -> Option<TokenStream> {
     let (gate, props) = (gate?, image.props.as_ref()?);
     let field = gate.to_string();
-    Some(quote_spanned!(gate.span()=> .gate(::vmstate::props::name_of::<#props>(#field))))
+    // The first line fails to compile where the name does not exist: with the field's true error, and none from the
+    // constant.
+    Some(quote_spanned! {gate.span()=>
+        .gate({
+            let _: fn(&#props) -> bool = |__props| __props.#gate;
+            ::vmstate::props::name_of::<#props>(#field)
+        })
+    })
 }
 
 fn option(value: Option<&LitStr>) -> TokenStream {

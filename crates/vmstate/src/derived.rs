@@ -11,7 +11,7 @@ use crate::schema::{Kind, Schema};
 use crate::sink::Sink;
 use crate::wire::{Element, Len, Value, Wire};
 
-pub use crate::lint::check;
+pub use crate::lint::check_subsection;
 pub use crate::subsection::{check_version, get as get_subsection, next as next_subsection, put as put_subsection};
 
 /// The rest of a run that is being written.

@@ -1,10 +1,10 @@
 //! What must hold of a description whatever the image holds (`docs/spec/vmstate.md` sections 6 and 8).
 //!
-//! A derive evaluates [`check`] at compile time, so that a description that could be written but never loaded does not
+//! A derive evaluates [`check_subsection`] at compile time, so that a description that could be written but never loaded does not
 //! compile. The loader of an image takes what follows for one of its subsections if the name begins with its own name
 //! and is longer; so such a name must be in its own list (hazard H2).
 
-use crate::schema::{Field, Kind, Presence, Schema, Subsection};
+use crate::schema::{Field, Kind, Presence, Schema};
 
 /// Longest name of a subsection, in octets: its length is one octet on the wire.
 pub const SUBSECTION_NAME_MAX: usize = 255;
@@ -12,42 +12,36 @@ pub const SUBSECTION_NAME_MAX: usize = 255;
 /// Newest version of a subsection: QEMU's loader keeps its low 8 bits only.
 pub const SUBSECTION_VERSION_MAX: u32 = 255;
 
-/// Checks a description and those of its subsections against one another.
+/// Checks subsection `index` of a description against the description and the subsections before it.
 ///
 /// # Panics
 ///
 /// A rule is broken; at compile time this is an error with the rule in it.
-pub const fn check(schema: &Schema) {
-    assert!(!schema.name.is_empty(), "an image needs a name");
-    assert!(schema.minimum_version <= schema.version, "the minimum version is above the version");
-    let mut earlier: &[Subsection] = &[];
-    let mut later = schema.subsections;
-    while let [subsection, rest @ ..] = later {
-        let inner = subsection.schema;
+#[track_caller]
+pub const fn check_subsection(schema: &Schema, index: usize) {
+    let (mut earlier, later) = schema.subsections.split_at(index);
+    let [subsection, ..] = later else { return };
+    let inner = subsection.schema;
+    assert!(
+        claims(schema, inner.name),
+        "subsection name must begin with the parent name and be longer, or a QEMU loader never finds it"
+    );
+    assert!(inner.name.len() <= SUBSECTION_NAME_MAX, "subsection name is longer than 255 octets");
+    assert!(
+        inner.version <= SUBSECTION_VERSION_MAX,
+        "subsection version is above 255: QEMU's loader keeps the low 8 bits only"
+    );
+    assert!(
+        !last_field_claims(schema.fields, inner.name),
+        "subsection name begins with the name of a nested image right before it, whose loader would take it for its own"
+    );
+    while let [sibling, rest @ ..] = earlier {
+        assert!(!same(sibling.schema.name, inner.name), "two subsections have the same name");
         assert!(
-            claims(schema, inner.name),
-            "subsection name must begin with the parent name and be longer, or a QEMU loader never finds it"
+            !open_claims(sibling.schema, inner.name),
+            "subsection name begins with the name of a subsection before it, whose loader would take it for its own"
         );
-        assert!(inner.name.len() <= SUBSECTION_NAME_MAX, "subsection name is longer than 255 octets");
-        assert!(
-            inner.version <= SUBSECTION_VERSION_MAX,
-            "subsection version is above 255: QEMU's loader keeps the low 8 bits only"
-        );
-        assert!(
-            !last_field_claims(schema.fields, inner.name),
-            "subsection name begins with the name of a nested image right before it, whose loader would take it for its own"
-        );
-        let mut before: &[Subsection] = earlier;
-        while let [sibling, more @ ..] = before {
-            assert!(!same(sibling.schema.name, inner.name), "two subsections have the same name");
-            assert!(
-                !open_claims(sibling.schema, inner.name),
-                "subsection name begins with the name of a subsection before it, whose loader would take it for its own"
-            );
-            before = more;
-        }
-        later = rest;
-        earlier = schema.subsections.split_at(schema.subsections.len() - later.len()).0;
+        earlier = rest;
     }
 }
 

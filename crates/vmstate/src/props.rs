@@ -80,6 +80,7 @@ impl PropertyList {
     ///
     /// Two properties have the same name; at compile time this is an error.
     #[must_use]
+    #[track_caller]
     pub const fn new(own: &'static [Property], flattened: &'static [PropertyList]) -> Self {
         let list = Self { own, flattened };
         let mut rest = own;
@@ -244,6 +245,7 @@ impl fmt::Display for PropertyValue {
 ///
 /// `P` has no such property; at compile time this is an error.
 #[must_use]
+#[track_caller]
 #[expect(clippy::panic, reason = "derives evaluate it in constants, where a panic is a compile error")]
 pub const fn name_of<P: Properties>(field: &str) -> &'static str {
     let mut properties = P::PROPERTIES.own;

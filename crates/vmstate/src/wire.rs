@@ -291,18 +291,33 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
     }
 }
 
-impl<T: VmState<Props = ()>> Wire for T {
+/// The properties of an image that needs none from the image around it.
+#[diagnostic::on_unimplemented(
+    message = "a nested image needs its properties `{Self}` from those of the image around it",
+    label = "has properties of its own",
+    note = "say `#[vmstate(props = field)]`, where `field` of the outer image's properties holds them; arrays of such images are not supported"
+)]
+pub trait NoProps: Sized + 'static {
+    /// The only value.
+    const NONE: &'static Self;
+}
+
+impl NoProps for () {
+    const NONE: &'static Self = &();
+}
+
+impl<T: VmState<Props: NoProps>> Wire for T {
     const KIND: Kind = Kind::Struct(T::SCHEMA);
 
     fn write_to(&self, sink: &mut dyn Sink) -> Result<(), SaveError> {
         sink.begin_image(T::SCHEMA);
-        self.encode_part(&(), sink)?;
+        self.encode_part(T::Props::NONE, sink)?;
         sink.end_image(T::SCHEMA);
         Ok(())
     }
 
     fn read_from(&mut self, input: &mut Input<'_>) -> Result<(), LoadError> {
-        self.decode(&(), T::SCHEMA.version, input)
+        self.decode(T::Props::NONE, T::SCHEMA.version, input)
     }
 
     fn write_all_to(values: &[Self], sink: &mut dyn Sink) -> Result<(), SaveError> {
@@ -313,7 +328,7 @@ impl<T: VmState<Props = ()>> Wire for T {
     }
 }
 
-impl<T: VmState<Props = ()>> Element for T
+impl<T: VmState<Props: NoProps>> Element for T
 where
     T::Shape: Shape<T>,
 {
