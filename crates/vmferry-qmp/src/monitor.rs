@@ -33,6 +33,9 @@ pub trait Monitor: Send + Sync {
 
     /// Starts an outgoing migration to `uri` and returns; a connection that fails shows later as status `failed`.
     ///
+    /// When it returns, [`Monitor::migration`] tells of the new migration already: a client that polls would else take
+    /// the end of the one before for its own.
+    ///
     /// # Errors
     /// An unknown name of an `fd:`, a file that cannot be opened, a migration that runs,
     /// a run state of `inmigrate` or `postmigrate`, a blocker (`docs/spec/control.md` section 2.1).

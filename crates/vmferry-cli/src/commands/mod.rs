@@ -1,0 +1,5 @@
+//! The commands, one module each.
+
+pub(crate) mod completions;
+pub(crate) mod man;
+pub(crate) mod migrate;

@@ -1,0 +1,55 @@
+//! Where a command prints: results on standard output, everything else on standard error.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde_json::Value;
+
+use crate::exit::{Failure, OrExit as _};
+
+/// What the options common to all commands ask for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// One JSON document on standard output, and nothing else there.
+    pub(crate) json: bool,
+    /// Only errors, and the JSON document if there is one.
+    pub(crate) quiet: bool,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+}
+
+impl Output {
+    /// Prints the result: the document with `--json`, else the text unless `--quiet`.
+    pub(crate) fn result(self, document: &Value, text: &str) -> Result<(), Failure> {
+        if self.json {
+            print(&format!("{document:#}\n"))
+        } else if self.quiet {
+            Ok(())
+        } else {
+            print(text)
+        }
+    }
+
+    /// Prints a line about what goes on, unless `--quiet`.
+    pub(crate) fn note(self, line: &str) {
+        if !self.quiet {
+            anstream::eprintln!("{line}");
+        }
+    }
+
+    /// Prints a line for those who asked for more, by `-v`.
+    pub(crate) fn detail(self, line: &str) {
+        if self.verbosity > 0 {
+            self.note(line);
+        }
+    }
+
+    /// Whether progress bars may be drawn.
+    pub(crate) fn wants_bars(self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = anstream::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_environment()
+}
