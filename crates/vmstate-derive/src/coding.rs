@@ -56,8 +56,7 @@ pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
         Stretch::Run { first, end, octets, since } => {
             let gets = image.fields.get(*first..*end).unwrap_or_default().iter().map(get_in_run);
             let get = quote! {
-                let __octets = ::vmstate::derived::run::<#octets>(Self::SCHEMA, #first..#end, __input)?;
-                let mut __run = ::vmstate::derived::Run::new(&__octets, Self::SCHEMA, #first..#end, __input);
+                let mut __run = ::vmstate::derived::Run::read::<#octets>(Self::SCHEMA, #first..#end, __input)?;
                 #(#gets)*
             };
             match since {

@@ -66,10 +66,22 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// All of a run that was just read and holds `schema.fields[range]`.
+    /// Reads the octets of `schema.fields[range]`, `N` in all.
+    ///
+    /// # Errors
+    ///
+    /// The input ends; the error names the field in which.
     #[inline]
-    pub fn new(octets: &'a [u8], schema: &'static Schema, range: Range<usize>, input: &Input<'_>) -> Self {
-        Self { octets, schema, range, end: input.offset() }
+    pub fn read<const N: usize>(
+        schema: &'static Schema,
+        range: Range<usize>,
+        input: &'a mut Input<'_>,
+    ) -> Result<Self, LoadError> {
+        let start = input.offset();
+        match input.run::<N>() {
+            Ok(octets) => Ok(Self { octets, schema, range, end: start.saturating_add(N as u64) }),
+            Err(error) => Err(error.in_run(start, schema, range)),
+        }
     }
 
     #[inline]
@@ -126,21 +138,6 @@ impl<'a> Run<'a> {
 fn run_octets(schema: &Schema, range: &Range<usize>) -> usize {
     let fields = schema.fields.get(range.clone()).unwrap_or_default();
     fields.iter().map(|field| field.kind.octets().unwrap_or(0)).sum()
-}
-
-/// Reads the octets of a run.
-///
-/// # Errors
-///
-/// The input ends; the error names the field in which.
-#[inline]
-pub fn run<const N: usize>(
-    schema: &'static Schema,
-    range: Range<usize>,
-    input: &mut Input<'_>,
-) -> Result<[u8; N], LoadError> {
-    let start = input.offset();
-    input.array().map_err(|error| error.in_run(start, schema, range))
 }
 
 fn name(schema: &'static Schema, index: usize) -> &'static str {

@@ -249,7 +249,7 @@ impl OpenImage {
         let description = Description {
             vmsd_name: Cow::Borrowed(schema.name),
             version: schema.version,
-            fields: Vec::new(),
+            fields: Vec::with_capacity(schema.fields.len()),
             subsections: Vec::new(),
         };
         Self { schema, description, field: None }
@@ -311,7 +311,7 @@ fn elements_are_alike(field: &Field) -> bool {
 fn unique_name(schema: &'static Schema, index: usize) -> Cow<'static, str> {
     let Some(name) = schema.fields.get(index).map(|field| field.name) else { return Cow::Borrowed("") };
     let equal = |fields: &[Field]| fields.iter().filter(|field| field.name == name).count();
-    if equal(schema.fields) == 1 {
+    if !schema.repeats_names || equal(schema.fields) == 1 {
         return Cow::Borrowed(name);
     }
     let rank = equal(schema.fields.get(..index).unwrap_or_default());

@@ -137,6 +137,36 @@ impl<'a> Input<'a> {
         self.array_slow()
     }
 
+    /// The next `N` octets, in place: the batch of a decoder that has several fields in it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Input::array`]. `N` above [`WINDOW_MIN`] does not compile.
+    #[inline]
+    pub fn run<const N: usize>(&mut self) -> Result<&[u8; N], LoadError> {
+        const { assert!(N <= WINDOW_MIN) }
+        if self.filled - self.at < N || self.offset().saturating_add(N as u64) > self.budget_end {
+            self.prepare(N)?;
+        }
+        let (start, offset) = (self.at, self.offset());
+        self.at += N;
+        let octets = self.window.get(start..).and_then(|ahead| ahead.first_chunk::<N>());
+        octets.ok_or_else(|| LoadError::new(offset, Reason::EndOfInput { needed: N, left: 0 }))
+    }
+
+    /// Makes sure that `octets` are in the window and within the budget.
+    #[cold]
+    fn prepare(&mut self, octets: usize) -> Result<(), LoadError> {
+        if self.offset().saturating_add(octets as u64) > self.budget_end {
+            return Err(self.error(Reason::OverBudget { limit: self.budget }));
+        }
+        let left = self.peek(octets)?.len();
+        if left < octets {
+            return Err(self.error(Reason::EndOfInput { needed: octets, left }));
+        }
+        Ok(())
+    }
+
     #[cold]
     fn array_slow<const N: usize>(&mut self) -> Result<[u8; N], LoadError> {
         let mut octets = [0; N];

@@ -10,6 +10,8 @@
 //! `docs/spec/vmdesc.md` B). The types are built by their `const` constructors and read through their public fields;
 //! both may grow.
 
+use crate::lint::same;
+
 /// When a device is loaded relative to others; higher first (`docs/spec/stream.md` section 4.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
@@ -45,6 +47,8 @@ pub struct Schema {
     pub subsections: &'static [Subsection],
     /// Names of the fields that are not on the wire but shape a load.
     pub locals: &'static [&'static str],
+    /// Whether several fields share a name, so that a description numbers them.
+    pub repeats_names: bool,
 }
 
 /// One field of an image.
@@ -192,6 +196,7 @@ impl Schema {
             fields: &[],
             subsections: &[],
             locals: &[],
+            repeats_names: false,
         }
     }
 
@@ -227,6 +232,7 @@ impl Schema {
     #[must_use]
     pub const fn fields(mut self, fields: &'static [Field]) -> Self {
         self.fields = fields;
+        self.repeats_names = repeats_names(fields);
         self
     }
 
@@ -462,4 +468,18 @@ impl Schema {
         }
         false
     }
+}
+
+const fn repeats_names(mut fields: &[Field]) -> bool {
+    while let [field, rest @ ..] = fields {
+        let mut others = rest;
+        while let [other, more @ ..] = others {
+            if same(field.name, other.name) {
+                return true;
+            }
+            others = more;
+        }
+        fields = rest;
+    }
+    false
 }
