@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 /// Ends every wait on the channels that share it, now and later.
 #[derive(Debug, Clone)]
@@ -32,7 +33,7 @@ impl Interrupt {
     #[must_use]
     pub fn is_raised(&self) -> bool {
         let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
-        poll(&mut fds, Some(&rustix::event::Timespec::default())).is_ok_and(|ready| ready > 0)
+        poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     /// Waits until `fd` is ready for `wanted`.
@@ -41,9 +42,21 @@ impl Interrupt {
     ///
     /// [`io::ErrorKind::Interrupted`] if the interrupt was raised; those of `poll(2)`.
     pub fn wait(&self, fd: BorrowedFd<'_>, wanted: PollFlags) -> io::Result<()> {
+        self.wait_until(fd, wanted, None)
+    }
+
+    /// As [`Interrupt::wait`], but not past `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] at the deadline, and those of [`Interrupt::wait`].
+    pub fn wait_until(&self, fd: BorrowedFd<'_>, wanted: PollFlags, deadline: Option<Instant>) -> io::Result<()> {
         loop {
+            let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
             let mut fds = [PollFd::new(&fd, wanted), PollFd::new(&*self.0, PollFlags::IN)];
-            match poll(&mut fds, None) {
+            match poll(&mut fds, timeout.as_ref()) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),

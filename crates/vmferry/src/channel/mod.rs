@@ -11,10 +11,12 @@ pub mod uri;
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::Child;
+use std::process::{Child, ExitStatus};
+use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
 use rustix::fs::OFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 pub use descriptors::Descriptors;
 pub use interrupt::Interrupt;
@@ -40,7 +42,7 @@ pub struct Channel {
     fd: OwnedFd,
     transport: Transport,
     interrupt: Interrupt,
-    child: Option<Child>,
+    child: Option<Command>,
 }
 
 impl Channel {
@@ -68,7 +70,7 @@ impl Channel {
     }
 
     fn with_child(mut self, child: Child) -> Self {
-        self.child = Some(child);
+        self.child = Some(Command(child));
         self
     }
 
@@ -153,6 +155,30 @@ impl Channel {
         }
     }
 
+    /// Ends our direction and throws away what the peer still sends, until it closes or `patience` is over.
+    ///
+    /// A socket that is closed with unread octets is reset, and the peer may lose our last words with it.
+    pub fn linger(&self, patience: Duration) {
+        if self.transport != Transport::Socket || rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Write).is_err()
+        {
+            return;
+        }
+        let deadline = Instant::now() + patience;
+        let mut waste = [0; 16 << 10];
+        while Instant::now() < deadline {
+            match rustix::io::read(&self.fd, &mut waste) {
+                Ok(0) => return,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => {
+                    if self.interrupt.wait_until(self.fd.as_fd(), PollFlags::IN, Some(deadline)).is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
     /// Ends the outgoing direction: what was written is on the disk, or the command that read it has ended well.
     ///
     /// # Errors
@@ -165,7 +191,7 @@ impl Channel {
         }
         drop(fd);
         let Some(mut child) = child else { return Ok(()) };
-        let status = wait_for(&mut child, &interrupt)?;
+        let status = child.wait(&interrupt)?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("the command ended with {status}"))) }
     }
 
@@ -178,15 +204,23 @@ impl Channel {
     }
 }
 
-/// Waits for a child; ends it if the interrupt is raised.
-fn wait_for(child: &mut Child, interrupt: &Interrupt) -> io::Result<std::process::ExitStatus> {
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = Pid::from_child(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    if let Err(error) = interrupt.wait(pidfd.as_fd(), PollFlags::IN) {
-        child.kill()?;
-        child.wait()?;
-        return Err(error);
+/// A command at the other end of a pipe. It does not outlive its channel.
+#[derive(Debug)]
+struct Command(Child);
+
+impl Command {
+    /// Waits until it ends by itself.
+    fn wait(&mut self, interrupt: &Interrupt) -> io::Result<ExitStatus> {
+        let pidfd = pidfd_open(Pid::from_child(&self.0), PidfdFlags::empty())?;
+        interrupt.wait(pidfd.as_fd(), PollFlags::IN)?;
+        self.0.wait()
     }
-    child.wait()
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        // Both fail only if it has ended and was waited for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

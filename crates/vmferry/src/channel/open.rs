@@ -24,8 +24,13 @@ pub(crate) fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -
         Uri::Tcp { host, port } => Channel::from_fd(connect_tcp(host, *port)?.into(), interrupt),
         Uri::File { path, offset } => {
             let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
-            file.set_len(*offset)?;
-            file.seek(SeekFrom::Start(*offset))?;
+            // A device has no length to cut, and a pipe no position.
+            if file.metadata()?.is_file() {
+                file.set_len(*offset)?;
+            }
+            if *offset > 0 {
+                file.seek(SeekFrom::Start(*offset))?;
+            }
             Channel::from_fd(file.into(), interrupt)
         }
         Uri::Fd(name) => Channel::from_fd(descriptors.open(name)?, interrupt),

@@ -9,7 +9,7 @@ mod sections;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vmferry_wire::command::Command;
 use vmferry_wire::configuration::Configuration;
@@ -29,6 +29,9 @@ use crate::protocol::destination::{Destination, DestinationAction, DestinationEv
 use crate::protocol::handover::encode_reason;
 use crate::shared::{Shared, ms_since};
 use crate::source::pace::to_u64;
+
+/// How long a destination that failed waits for the source to hear why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Everything that a destination needs beside its channel.
 pub(crate) struct Context {
@@ -50,6 +53,7 @@ pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
             input: reader::open(Arc::new(channel.try_clone().doing(Side::Destination, "opening the channel")?)),
             channel,
             sections: Sections::new(&*context.machine),
+            unchecked: None,
             context,
             speaks_handover: false,
             error: None,
@@ -96,6 +100,8 @@ struct Driver<'a> {
     input: Input<'static>,
     channel: Channel,
     sections: Sections<'a>,
+    /// The configuration and its offset, until it was checked.
+    unchecked: Option<(u64, Configuration)>,
     context: &'a Context,
     /// The source is of our own kind and understands a reason.
     speaks_handover: bool,
@@ -119,6 +125,9 @@ impl Driver<'_> {
                 self.fail(error);
             }
         }
+        if self.protocol == Destination::Failed {
+            self.channel.linger(LAST_WORDS);
+        }
         self.channel.shut_down();
     }
 
@@ -137,11 +146,17 @@ impl Driver<'_> {
         self.handle(DestinationEvent::Failed);
     }
 
-    /// Header and configuration.
+    /// Header and configuration. The latter is checked with the first section, behind the commands that open the return
+    /// path, so that the source can be told.
     fn head(&mut self) -> Result<(), Error> {
         next(&mut self.input, Header::decode)?;
         let offset = self.input.offset();
-        let configuration = next(&mut self.input, Configuration::decode)?;
+        self.unchecked = Some((offset, next(&mut self.input, Configuration::decode)?));
+        Ok(())
+    }
+
+    fn check_configuration(&mut self) -> Result<(), Error> {
+        let Some((offset, configuration)) = self.unchecked.take() else { return Ok(()) };
         let (found, accepted) = (configuration.machine.as_str(), self.context.machine.machine_type());
         let mismatch = |what, found: String, accepted: String| {
             Err(Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted }))
@@ -167,7 +182,10 @@ impl Driver<'_> {
     fn element(&mut self) -> Result<(), Error> {
         let offset = self.input.offset();
         match next(&mut self.input, Element::decode)? {
-            Element::Section(header) => self.sections.load(&header, offset, &mut self.input),
+            Element::Section(header) => {
+                self.check_configuration()?;
+                self.sections.load(&header, offset, &mut self.input)
+            }
             Element::Command(command) => self.command(&command, offset),
             Element::Eof => self.end(offset),
         }
@@ -201,6 +219,7 @@ impl Driver<'_> {
 
     /// The end mark: everything must be here.
     fn end(&mut self, offset: u64) -> Result<(), Error> {
+        self.check_configuration()?;
         self.sections.finish(offset)?;
         // The description is of no use here, but the source waits until it is read.
         let trailer = self.input.peek(1).is_ok_and(|octets| !octets.is_empty());

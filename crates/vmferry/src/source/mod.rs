@@ -48,6 +48,9 @@ const PAGES_PER_PART: usize = 512;
 /// How long a source with nothing to send waits for the peer to say who it is, at a time.
 const IDLE_WAIT: Duration = Duration::from_millis(5);
 
+/// How long the source of a broken connection listens for the destination's reason.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The way out of blocked writes, until it is too late to cancel.
 pub(crate) type CancelGate = Arc<Mutex<Option<Interrupt>>>;
 
@@ -112,15 +115,29 @@ impl Driver {
             match self.perform(action) {
                 Ok(Some(event)) => self.handle(event),
                 Ok(None) => {}
-                Err(error) => {
-                    self.error.get_or_insert(error);
-                    self.handle(SourceEvent::Failed);
-                }
+                Err(error) => self.fail(error),
             }
             while let Ok(heard) = self.context.heard.try_recv() {
                 self.hear(heard);
             }
         }
+    }
+
+    /// An action failed. If the channel broke, the destination may have said why, which is the better reason.
+    fn fail(&mut self, error: Error) {
+        let patience = Instant::now() + LAST_WORDS;
+        if self.ear.is_some() && matches!(error.kind(), ErrorKind::Io { .. }) {
+            while !self.protocol.is_final()
+                && let Ok(heard) = self.context.heard.recv_timeout(patience.saturating_duration_since(Instant::now()))
+            {
+                if matches!(heard, Heard::Event(SourceEvent::ReturnPathClosed)) {
+                    break;
+                }
+                self.hear(heard);
+            }
+        }
+        self.error.get_or_insert(error);
+        self.handle(SourceEvent::Failed);
     }
 
     fn hear(&mut self, heard: Heard) {
@@ -280,7 +297,7 @@ impl Driver {
             return Ok(SourceEvent::Done);
         }
         let pages = usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, PAGES_PER_PART);
-        let sent = self.send_part(pages)?;
+        self.send_part(pages)?;
         let remaining = self.ram.remaining_pages();
         self.account.refresh(&self.context, remaining, remaining == 0);
         let threshold = self.account.pace.threshold(parameters.downtime_limit_ms);
@@ -290,10 +307,10 @@ impl Driver {
         self.synchronise()?;
         let remaining = self.ram.remaining_pages();
         if remaining.saturating_mul(TARGET_PAGE_BYTES) <= threshold {
+            if self.protocol == Source::Precopy(Peer::Unknown) {
+                self.wait_for_events(IDLE_WAIT);
+            }
             return Ok(SourceEvent::Converged);
-        }
-        if sent == 0 {
-            self.wait_for_events(IDLE_WAIT);
         }
         Ok(SourceEvent::Done)
     }
@@ -381,6 +398,10 @@ impl Driver {
 
     /// Hears one thing, and comes back here if that did not end the wait.
     fn await_verdict(&mut self) {
+        // What was awaited may have been heard already, and left something to do.
+        if !self.actions.is_empty() {
+            return;
+        }
         match self.context.heard.recv() {
             Ok(heard) => self.hear(heard),
             Err(_) => self.handle(SourceEvent::ReturnPathClosed),
