@@ -1,0 +1,567 @@
+//! Decodes the body of a section with the help of its description.
+//!
+//! A field of the description tells its codec and the octets of one element, so the body is cut into exactly as many octets as
+//! each entry has; a structure must use up its own. Where the sums disagree, the entry is one of the known defects
+//! (`docs/spec/vmdesc.md` section A5): counts of pointer arrays are repaired (defects 3 and 4), and what cannot be repaired is
+//! shown as octets with a warning that says where.
+
+use std::collections::HashMap;
+
+use vmferry_wire::description::{Contents, Field, TYPE_NULLPTR, Vmsd};
+use vmferry_wire::section::SUBSECTION;
+
+use crate::limits::{DEVICE_STATE_BYTES_LIMIT, VALUE_COUNT_LIMIT, WARNING_COUNT_LIMIT};
+use crate::value::{Hex, Object, ScalarArray, ScalarCodec, Value};
+
+/// Octet of a NULL element in an array of pointers.
+const NULL_MARKER: u8 = 0x30;
+
+/// Octet before an element of an array whose elements are all marked, since QEMU 11.
+const PRESENT_MARKER: u8 = 0x31;
+
+/// Codec of both markers, since QEMU 11.
+const TYPE_PTR_MARKER: &str = "ptr-marker";
+
+/// Codec of a counted string.
+const TYPE_CAPABILITY: &str = "capability";
+
+/// Name of the field that holds octets which could not be decoded.
+pub(crate) const OCTETS_FIELD: &str = "data";
+
+/// Something odd in a body: its offset in the body, the path of the field, and what it is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Oddity {
+    pub(crate) offset: u64,
+    pub(crate) path: String,
+    pub(crate) text: String,
+}
+
+/// What may still be kept, for all sections together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    values: u64,
+    octets: u64,
+}
+
+impl Budget {
+    pub(crate) fn new() -> Budget {
+        Budget { values: VALUE_COUNT_LIMIT, octets: DEVICE_STATE_BYTES_LIMIT }
+    }
+
+    /// Takes the octets of a body, if there is still room for them.
+    pub(crate) fn take_octets(&mut self, count: usize) -> bool {
+        let left = u64::try_from(count).ok().and_then(|count| self.octets.checked_sub(count));
+        self.octets = left.unwrap_or(self.octets);
+        left.is_some()
+    }
+
+    fn take_values(&mut self, count: u64) -> Result<(), Stop> {
+        self.values = self.values.checked_sub(count).ok_or(Stop::OverBudget)?;
+        Ok(())
+    }
+}
+
+/// Why a description could not be followed.
+enum Stop {
+    /// The octets and the description disagree, here.
+    Mismatch {
+        offset: usize,
+        path: String,
+        text: String,
+    },
+    /// The description does not say what follows; everything before is sound.
+    Undescribed {
+        offset: usize,
+        path: String,
+    },
+    OverBudget,
+}
+
+/// Decodes `body`, all of it.
+pub(crate) fn decode(vmsd: &Vmsd, body: &[u8], budget: &mut Budget) -> (Object, Vec<Oddity>) {
+    let mut decoder = Decoder { body, budget, path: Vec::new(), oddities: Vec::new() };
+    let mut object = Object::default();
+    if let Err(stop) = decoder.vmsd(vmsd, 0..body.len(), &mut object) {
+        match &stop {
+            Stop::Undescribed { offset, .. } => {
+                let rest = body.get(*offset..).unwrap_or_default();
+                object.fields.push((OCTETS_FIELD.to_owned(), Value::Octets(rest.into())));
+            }
+            Stop::Mismatch { .. } | Stop::OverBudget => object = undecoded(body),
+        }
+        decoder.path.clear();
+        decoder.note_stop(stop);
+    }
+    (object, decoder.oddities)
+}
+
+/// The state of a section that cannot be decoded: its octets.
+pub(crate) fn undecoded(body: &[u8]) -> Object {
+    Object { fields: vec![(OCTETS_FIELD.to_owned(), Value::Octets(body.into()))], subsections: Vec::new() }
+}
+
+/// Octets of `vmsd` in the stream once its counts of pointer arrays are repaired, if that changes any.
+pub(crate) fn repaired_bytes(vmsd: &Vmsd) -> Option<u64> {
+    let counts = repair_counts(&vmsd.fields)?;
+    let fields = vmsd
+        .fields
+        .iter()
+        .zip(counts)
+        .try_fold(0_u64, |sum, (field, count)| sum.checked_add(field.size.checked_mul(count.unwrap_or(1))?))?;
+    let told = vmsd.fields.iter().try_fold(0_u64, |sum, field| sum.checked_add(field.encoded_bytes()?))?;
+    vmsd.encoded_bytes()?.checked_sub(told)?.checked_add(fields)
+}
+
+/// `array_len` of each field as it must have been meant, if that differs for any (defects 3 and 4): in the entries of one array of
+/// pointers, two NULL entries in a row, or elements described one by one, mean that each NULL entry stands for one element; else
+/// a first entry of elements has the length of the whole array instead of its own.
+fn repair_counts(fields: &[Field]) -> Option<Vec<Option<u64>>> {
+    let is_null = |field: &Field| field.type_name == TYPE_NULLPTR;
+    let mut counts = Vec::with_capacity(fields.len());
+    let mut is_changed = false;
+    for group in fields.chunk_by(|a, b| a.name == b.name) {
+        let at = counts.len();
+        counts.extend(group.iter().map(|field| field.array_len));
+        let Some((first, others)) = group.split_first() else { continue };
+        if others.is_empty() || !group.iter().any(is_null) {
+            continue;
+        }
+        let is_one_by_one =
+            group.iter().any(|field| field.index.is_some()) || group.windows(2).any(|pair| pair.iter().all(is_null));
+        let places = counts.get_mut(at..).unwrap_or_default();
+        if is_one_by_one {
+            for (place, field) in places.iter_mut().zip(group) {
+                if is_null(field) && place.is_some() {
+                    *place = None;
+                    is_changed = true;
+                }
+            }
+        } else if !is_null(first)
+            && let Some(whole) = first.array_len
+            && let Some(own) = others
+                .iter()
+                .try_fold(whole, |left, field| left.checked_sub(field.array_len.unwrap_or(1)))
+                .filter(|own| *own > 0)
+            && let Some(place) = places.first_mut()
+        {
+            *place = Some(own);
+            is_changed = true;
+        }
+    }
+    is_changed.then_some(counts)
+}
+
+type Range = std::ops::Range<usize>;
+
+/// Walks one body. Every step takes from the budget, so that no description makes it long.
+struct Decoder<'a> {
+    body: &'a [u8],
+    budget: &'a mut Budget,
+    path: Vec<&'a str>,
+    oddities: Vec<Oddity>,
+}
+
+impl<'a> Decoder<'a> {
+    fn octets(&self, range: Range) -> &'a [u8] {
+        self.body.get(range).unwrap_or_default()
+    }
+
+    fn note(&mut self, offset: usize, path: String, text: String) {
+        if self.oddities.len() < WARNING_COUNT_LIMIT {
+            let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+            self.oddities.push(Oddity { offset, path, text });
+        }
+    }
+
+    fn note_stop(&mut self, stop: Stop) {
+        match stop {
+            Stop::Mismatch { offset, path, text } => self.note(offset, path, text),
+            Stop::Undescribed { offset, path } => {
+                let text = "the description does not say what the elements are; the rest is shown as octets".to_owned();
+                self.note(offset, path, text);
+            }
+            Stop::OverBudget => {
+                // Said even where the number of oddities is at its limit: it explains what is missing.
+                let text = format!("more than {VALUE_COUNT_LIMIT} values in the stream; shown as octets");
+                self.oddities.push(Oddity { offset: 0, path: String::new(), text });
+            }
+        }
+    }
+
+    fn mismatch<T>(&self, offset: usize, text: String) -> Result<T, Stop> {
+        Err(Stop::Mismatch { offset, path: self.path.join("."), text })
+    }
+
+    /// Decodes a description that takes exactly `range`, with repaired counts if those that are told do not fit.
+    fn vmsd(&mut self, vmsd: &'a Vmsd, range: Range, object: &mut Object) -> Result<(), Stop> {
+        let depth = self.path.len();
+        let told = self.vmsd_with_counts(vmsd, None, range.clone(), object);
+        let Err(Stop::Mismatch { .. }) = told else { return told };
+        self.budget.take_values(count(vmsd.fields.len()))?;
+        let Some(counts) = repair_counts(&vmsd.fields) else { return told };
+        self.path.truncate(depth);
+        *object = Object::default();
+        match self.vmsd_with_counts(vmsd, Some(&counts), range, object) {
+            Err(Stop::Mismatch { .. }) => told,
+            repaired => repaired,
+        }
+    }
+
+    fn vmsd_with_counts(
+        &mut self,
+        vmsd: &'a Vmsd,
+        counts: Option<&[Option<u64>]>,
+        range: Range,
+        object: &mut Object,
+    ) -> Result<(), Stop> {
+        let mut at = range.start;
+        let mut values = Collected::default();
+        for (i, field) in vmsd.fields.iter().enumerate() {
+            self.path.push(&field.name);
+            let array_len = counts.map_or(field.array_len, |counts| counts.get(i).copied().flatten());
+            match self.field(field, array_len, at..range.end, &mut values) {
+                Ok(next) => at = next,
+                Err(stop) => {
+                    object.fields = values.into_entries();
+                    return Err(stop);
+                }
+            }
+            self.path.pop();
+        }
+        object.fields = values.into_entries();
+        for subsection in &vmsd.subsections {
+            self.path.push(&subsection.name);
+            at = self.subsection(subsection, at..range.end, &mut object.subsections)?;
+            self.path.pop();
+        }
+        if at != range.end {
+            let told = at.saturating_sub(range.start);
+            return self.mismatch(at, format!("the description accounts for {told} of {} octets", range.len()));
+        }
+        Ok(())
+    }
+
+    /// Decodes a field at the start of `range`; returns where it ends.
+    fn field(
+        &mut self,
+        field: &'a Field,
+        array_len: Option<u64>,
+        range: Range,
+        values: &mut Collected<'a>,
+    ) -> Result<usize, Stop> {
+        self.budget.take_values(1)?;
+        if field.type_name == TYPE_CAPABILITY {
+            return self.capabilities(field, array_len, range, values);
+        }
+        let elements = array_len.unwrap_or(1);
+        let wanted = field.size.checked_mul(elements).and_then(|octets| usize::try_from(octets).ok());
+        let Some(wanted) = wanted.filter(|wanted| *wanted <= range.len()) else {
+            let text = format!("{elements} × {} octets are described, {} are left", field.size, range.len());
+            return self.mismatch(range.start, text);
+        };
+        let end = range.start.saturating_add(wanted);
+        let is_element = array_len.is_some() || field.index.is_some();
+        if let Some(codec) = ScalarCodec::of_type(&field.type_name, field.size) {
+            let octets = self.octets(range.start..end);
+            let value = match array_len {
+                Some(_) => Value::Scalars(ScalarArray::new(codec, octets)),
+                None => Value::scalar(codec, octets),
+            };
+            values.push(&field.name, value, is_element, self.budget)?;
+            return Ok(end);
+        }
+        // No element of a real description is empty but a buffer of no octets, which is no array.
+        let mut at = range.start;
+        let size = wanted.checked_div(usize::try_from(elements).unwrap_or(usize::MAX)).unwrap_or(0);
+        for _ in 0..elements {
+            self.budget.take_values(1)?;
+            let next = at.saturating_add(size);
+            if let Some(value) = self.element(field, at..next)? {
+                values.push(&field.name, value, is_element, self.budget)?;
+            }
+            at = next;
+        }
+        Ok(end)
+    }
+
+    /// Decodes one element that is not a scalar. A marker that an element follows is no value.
+    fn element(&mut self, field: &'a Field, range: Range) -> Result<Option<Value>, Stop> {
+        let octets = self.octets(range.clone());
+        let is_marker = field.type_name == TYPE_NULLPTR || field.type_name == TYPE_PTR_MARKER;
+        match &field.contents {
+            Contents::Struct(vmsd) => {
+                let depth = self.path.len();
+                let mut object = Object::default();
+                match self.vmsd(vmsd, range, &mut object) {
+                    Ok(()) => Ok(Some(Value::Object(object))),
+                    Err(Stop::OverBudget) => Err(Stop::OverBudget),
+                    // The structure's own size is what was written, so what follows it is sound.
+                    Err(stop) => {
+                        self.path.truncate(depth);
+                        self.note_stop(stop);
+                        Ok(Some(Value::Octets(octets.into())))
+                    }
+                }
+            }
+            Contents::EmptyStruct if octets == [NULL_MARKER] => Ok(Some(Value::Null)),
+            Contents::EmptyStruct => Err(Stop::Undescribed { offset: range.start, path: self.path.join(".") }),
+            Contents::Plain if is_marker => match octets {
+                [NULL_MARKER] => Ok(Some(Value::Null)),
+                [PRESENT_MARKER] if field.type_name == TYPE_PTR_MARKER => Ok(None),
+                _ => {
+                    let text = format!("a marker for NULL is 0x{}, only 0x30 is accepted", Hex(octets));
+                    self.mismatch(range.start, text)
+                }
+            },
+            Contents::Plain | Contents::Flat(_) => Ok(Some(Value::Octets(octets.into()))),
+        }
+    }
+
+    /// Names of capabilities tell their own lengths; the described size is the first one's (defect 1).
+    fn capabilities(
+        &mut self,
+        field: &'a Field,
+        array_len: Option<u64>,
+        range: Range,
+        values: &mut Collected<'a>,
+    ) -> Result<usize, Stop> {
+        let mut at = range.start;
+        for _ in 0..array_len.unwrap_or(1) {
+            self.budget.take_values(1)?;
+            let text = self
+                .octets(at..range.end)
+                .split_first()
+                .and_then(|(length, rest)| std::str::from_utf8(rest.get(..usize::from(*length))?).ok());
+            let Some(text) = text else {
+                return self.mismatch(at, "the name of a capability passes the end of the section".to_owned());
+            };
+            at = at.saturating_add(text.len()).saturating_add(1);
+            let is_element = array_len.is_some() || field.index.is_some();
+            values.push(&field.name, Value::Text(text.to_owned()), is_element, self.budget)?;
+        }
+        Ok(at)
+    }
+
+    /// Decodes a subsection at the start of `range`; returns where it ends.
+    fn subsection(&mut self, vmsd: &'a Vmsd, range: Range, sent: &mut Vec<(String, Object)>) -> Result<usize, Stop> {
+        let told = self.described_bytes(vmsd)?;
+        let head = self.octets(range.clone()).split_at_checked(vmsd.name.len().saturating_add(6));
+        let is_head = |head: &[u8]| match head {
+            [SUBSECTION, length, rest @ ..] => {
+                usize::from(*length) == vmsd.name.len() && rest.starts_with(vmsd.name.as_bytes())
+            }
+            _ => false,
+        };
+        let Some((head, body)) = head.filter(|(head, _)| is_head(head)) else {
+            return self.mismatch(range.start, "the described subsection is not here".to_owned());
+        };
+        let Some(size) = told.and_then(|told| usize::try_from(told).ok()).filter(|size| *size <= body.len()) else {
+            let text = format!("the description passes the {} octets that are left", body.len());
+            return self.mismatch(range.start, text);
+        };
+        let start = range.start.saturating_add(head.len());
+        let end = start.saturating_add(size);
+        let depth = self.path.len();
+        let mut object = Object::default();
+        match self.vmsd(vmsd, start..end, &mut object) {
+            Ok(()) => {}
+            Err(Stop::OverBudget) => return Err(Stop::OverBudget),
+            Err(stop) => {
+                self.path.truncate(depth);
+                self.note_stop(stop);
+                object = undecoded(self.octets(start..end));
+            }
+        }
+        sent.push((vmsd.name.clone(), object));
+        Ok(end)
+    }
+
+    /// [`Vmsd::encoded_bytes`], charged to the budget: it walks a whole list for what may be a short run of octets.
+    fn described_bytes(&mut self, vmsd: &Vmsd) -> Result<Option<u64>, Stop> {
+        fn entries(vmsd: &Vmsd) -> u64 {
+            vmsd.subsections.iter().map(entries).fold(count(vmsd.fields.len()), u64::saturating_add).saturating_add(1)
+        }
+        self.budget.take_values(entries(vmsd))?;
+        Ok(vmsd.encoded_bytes())
+    }
+}
+
+fn count(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// Values by name in the order of their first appearance; repeated names and elements of arrays become lists.
+#[derive(Default)]
+struct Collected<'a> {
+    entries: Vec<(String, Value)>,
+    places: HashMap<&'a str, usize>,
+}
+
+impl<'a> Collected<'a> {
+    fn push(&mut self, name: &'a str, value: Value, is_element: bool, budget: &mut Budget) -> Result<(), Stop> {
+        let known = self.places.get(name).and_then(|place| self.entries.get_mut(*place));
+        let Some((_, list)) = known else {
+            self.places.insert(name, self.entries.len());
+            let is_list = is_element && !matches!(value, Value::Scalars(_));
+            self.entries.push((name.to_owned(), if is_list { Value::List(vec![value]) } else { value }));
+            return Ok(());
+        };
+        let mut values = match std::mem::replace(list, Value::Null) {
+            Value::List(values) => values,
+            Value::Scalars(array) => expand(&array, budget)?,
+            first => vec![first],
+        };
+        match value {
+            Value::Scalars(array) => values.extend(expand(&array, budget)?),
+            value => values.push(value),
+        }
+        *list = Value::List(values);
+        Ok(())
+    }
+
+    fn into_entries(self) -> Vec<(String, Value)> {
+        self.entries
+    }
+}
+
+fn expand(array: &ScalarArray, budget: &mut Budget) -> Result<Vec<Value>, Stop> {
+    budget.take_values(count(array.len()))?;
+    Ok(array.iter().map(Value::Scalar).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(name: &str, type_name: &str, size: u64) -> Field {
+        Field::scalar(name, type_name, size)
+    }
+
+    fn array(array_len: u64, field: Field) -> Field {
+        Field { array_len: Some(array_len), ..field }
+    }
+
+    fn vmsd(name: &str, fields: Vec<Field>) -> Vmsd {
+        Vmsd { name: name.into(), version: 1, fields, subsections: Vec::new() }
+    }
+
+    fn structure(name: &str, size: u64) -> Field {
+        let inner = vmsd("i", vec![field("v", "int32", 4)]);
+        Field { contents: Contents::Struct(Box::new(inner)), ..field(name, "struct", size) }
+    }
+
+    fn json(vmsd: &Vmsd, body: &[u8]) -> (String, Vec<Oddity>) {
+        let (object, oddities) = decode(vmsd, body, &mut Budget::new());
+        (serde_json::to_string(&object).unwrap(), oddities)
+    }
+
+    #[test]
+    fn fields_are_shown_by_their_codecs() {
+        let vmsd = vmsd(
+            "d",
+            vec![
+                field("flag", "bool", 1),
+                field("small", "int16", 2),
+                array(2, field("regs", "uint8", 1)),
+                field("when", "timer", 8),
+                field("none", "buffer", 0),
+                array(2, field("keys", "capability", 3)),
+            ],
+        );
+        let body = b"\x01\xff\xfe\x05\x06\0\0\0\0\0\0\0\x2a\x02ab\x03cde";
+        let expected =
+            r#"{"flag":true,"small":-2,"regs":[5,6],"when":"000000000000002a","none":"","keys":["ab","cde"]}"#;
+        assert_eq!(json(&vmsd, body), (expected.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn equal_names_become_a_list_and_subsections_have_their_key() {
+        let mut device = vmsd("d", vec![Field { index: Some(0), ..structure("s", 4) }, structure("s", 4)]);
+        device.subsections.push(vmsd("d/x", vec![field("y", "uint8", 1)]));
+        let body = b"\0\0\0\x01\xff\xff\xff\xff\x05\x03d/x\0\0\0\x01\x07";
+        let expected = r#"{"s":[{"v":1},{"v":-1}],"subsections":{"d/x":{"y":7}}}"#;
+        assert_eq!(json(&device, body), (expected.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn a_first_run_with_the_count_of_the_whole_array_is_repaired() {
+        // docs/spec/vmdesc.md section A5, defect 3: v N v N N v.
+        let null = || field("ar", "nullptr", 1);
+        let device = vmsd(
+            "d",
+            vec![
+                array(6, structure("ar", 4)),
+                null(),
+                structure("ar", 4),
+                array(2, null()),
+                structure("ar", 4),
+                field("after", "uint8", 1),
+            ],
+        );
+        let body = b"\0\0\0\x01\x30\0\0\0\x02\x30\x30\0\0\0\x03\x09";
+        assert_eq!(repaired_bytes(&device), Some(16));
+        let expected = r#"{"ar":[{"v":1},null,{"v":2},null,null,{"v":3}],"after":9}"#;
+        assert_eq!(json(&device, body), (expected.to_owned(), Vec::new()));
+    }
+
+    #[test]
+    fn null_entries_one_by_one_are_repaired() {
+        // Defect 4: one entry for each NULL, with a count above 1 except for the last of the array.
+        let null = |n| array(n, field("ar", "nullptr", 1));
+        let device = vmsd("d", vec![null(3), null(2), field("ar", "nullptr", 1)]);
+        assert_eq!(repaired_bytes(&device), Some(3));
+        assert_eq!(json(&device, b"000").0, r#"{"ar":[null,null,null]}"#);
+        let indexed = Field { index: Some(1), ..structure("ar", 4) };
+        let device = vmsd("d", vec![null(3), indexed, field("ar", "nullptr", 1)]);
+        assert_eq!(json(&device, b"0\0\0\0\x05\x30").0, r#"{"ar":[null,{"v":5},null]}"#);
+    }
+
+    #[test]
+    fn what_the_description_does_not_tell_is_shown_as_octets_from_there_on() {
+        let css = array(3, Field { contents: Contents::EmptyStruct, ..field("css", "struct", 1) });
+        let device = vmsd("d", vec![field("a", "uint8", 1), css]);
+        assert_eq!(json(&device, b"\x01000").0, r#"{"a":1,"css":[null,null,null]}"#);
+        let (text, oddities) = json(&device, b"\x010\x99\x98\x970");
+        assert_eq!(text, r#"{"a":1,"css":[null],"data":"99989730"}"#);
+        assert_eq!((oddities[0].offset, oddities[0].path.as_str()), (2, "css"));
+    }
+
+    #[test]
+    fn a_structure_that_does_not_fit_is_shown_as_octets_and_the_rest_decoded() {
+        let device = vmsd("d", vec![structure("s", 5), field("after", "uint8", 1)]);
+        let (text, oddities) = json(&device, b"\0\0\0\x01\x02\x07");
+        assert_eq!(text, r#"{"s":"0000000102","after":7}"#);
+        assert_eq!((oddities[0].offset, oddities[0].path.as_str()), (4, "s"));
+    }
+
+    #[test]
+    fn a_body_of_another_length_is_shown_as_octets() {
+        let device = vmsd("d", vec![field("a", "uint16", 2)]);
+        for body in [&b"\x01"[..], b"\x01\x02\x03"] {
+            let (text, oddities) = json(&device, body);
+            assert_eq!(text, format!(r#"{{"data":"{}"}}"#, Hex(body)));
+            assert_eq!(oddities.len(), 1);
+        }
+    }
+
+    #[test]
+    fn counts_without_octets_are_bounded() {
+        let device = vmsd("d", vec![array(u64::MAX, structure("s", 0)), array(u64::MAX, field("b", "buffer", 0))]);
+        let (text, oddities) = json(&device, b"");
+        assert_eq!(text, r#"{"data":""}"#);
+        assert!(oddities.last().unwrap().text.contains("values"));
+    }
+
+    #[test]
+    fn nested_mismatches_do_not_multiply() {
+        // Each level fails after its inner one, so that each pass over a level could start two over the next.
+        let mut inner = vmsd("leaf", vec![field("x", "uint8", 1)]);
+        for _ in 0..30 {
+            let null = || array(2, field("n", "nullptr", 1));
+            let contents = Contents::Struct(Box::new(inner));
+            inner = vmsd("level", vec![Field { contents, ..field("s", "struct", 1) }, null(), null()]);
+        }
+        let (_, oddities) = json(&inner, b"\x01\x02");
+        assert!(!oddities.is_empty());
+    }
+}
