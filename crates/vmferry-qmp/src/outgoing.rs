@@ -17,6 +17,9 @@ use serde_json::Value;
 /// A migration emits a handful of events and one a pass, so a client that is this far behind does not read at all.
 pub(crate) const QUEUE_LIMIT: usize = 1024;
 
+/// Octets after which a batch of messages is written.
+const BATCH_BYTES: usize = 64 << 10;
+
 /// Longest time for which a write to a client may make no progress.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -74,13 +77,23 @@ impl Writer {
     /// Writes what comes until every [`Outgoing`] is dropped or the client is gone.
     pub(crate) fn run(self) {
         let mut stream = &*self.stream;
-        for item in &self.items {
-            let Item { octets, written } = item;
+        let mut octets = Vec::new();
+        let mut waiting = Vec::new();
+        while let Ok(first) = self.items.recv() {
+            // What has gathered meanwhile goes along, so that a burst costs few system calls.
+            for item in std::iter::once(first).chain(self.items.try_iter()) {
+                octets.extend_from_slice(&item.octets);
+                waiting.extend(item.written);
+                if octets.len() >= BATCH_BYTES {
+                    break;
+                }
+            }
             if let Err(error) = stream.write_all(&octets) {
                 tracing::debug!(%error, "QMP client cannot be written to");
                 break;
             }
-            if let Some(written) = written {
+            octets.clear();
+            for written in waiting.drain(..) {
                 // The channel has room for this one word, and its other end waits.
                 let _ = written.try_send(());
             }
