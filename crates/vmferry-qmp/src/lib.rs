@@ -2,7 +2,7 @@
 //!
 //! The server lets an ordinary QMP client control a machine that implements [`Monitor`]: `query-status`, `stop`,
 //! `cont`, `quit`, the commands of migration, `getfd` and `closefd`, and events. The client controls such machines, and
-//! QEMU's.
+//! QEMU's. [`EngineMonitor`] is the monitor of a machine that the engine moves; what only the machine knows is a [`Guest`].
 //!
 //! # Example
 //!
@@ -38,6 +38,7 @@ mod arguments;
 mod client;
 mod commands;
 mod descriptors;
+mod engine;
 mod error;
 mod events;
 mod framing;
@@ -51,6 +52,7 @@ mod strict;
 
 pub use client::{Client, ClientError, ReceivedEvent};
 pub use descriptors::{NAME_LIMIT, WAITING_LIMIT};
+pub use engine::{EngineMonitor, Guest};
 pub use error::{CommandError, ErrorClass, ServerError};
 pub use events::EventBus;
 pub use framing::{Fault, Limits, Splitter};
