@@ -20,6 +20,7 @@
 //! | `execute`, `atomic` | what instructions do |
 //! | `csr`, `trap` | control registers, exceptions and interrupts |
 //! | `cache` | decoded instructions |
+//! | `image` | the section's state |
 //!
 //! Sources: *The RISC-V Instruction Set Manual*, volume I (unprivileged, 20191213) and II (privileged, 20211203).
 //! Where the manual leaves a choice, the hart does what QEMU's `-cpu rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true`
@@ -35,6 +36,7 @@ mod execute;
 mod hart;
 #[cfg(test)]
 mod hart_tests;
+mod image;
 mod instruction;
 mod registers;
 mod trap;
@@ -42,4 +44,5 @@ mod trap;
 pub use bus::{Bus, BusFault, Lines, Width};
 pub use csr::Csrs;
 pub use hart::{Exit, Hart, Reservation};
+pub use image::HartImage;
 pub use registers::Registers;
