@@ -1,4 +1,5 @@
 //! Reference virtual machine of vmferry.
 
 pub mod cpu;
+pub mod devices;
 pub mod guest;
