@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{completions, man, migrate};
+use crate::commands::{analyze, completions, man, migrate};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -48,6 +48,7 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Command {
     Migrate(migrate::Args),
+    Analyze(analyze::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -64,6 +65,7 @@ impl Cli {
         let output = self.output();
         match self.command {
             Command::Migrate(args) => migrate::run(&args, output),
+            Command::Analyze(args) => analyze::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),
         }

@@ -12,6 +12,8 @@ pub(crate) enum ExitCode {
     No = 1,
     /// Wrong usage.
     Usage = 2,
+    /// Bad or truncated input.
+    Input = 3,
     /// The peer or the environment failed: a refused connection, a full disk.
     Environment = 4,
     /// Interrupted from the keyboard.
@@ -57,6 +59,11 @@ impl Failure {
     /// Wrong usage that clap cannot see.
     pub(crate) fn usage(error: anyhow::Error) -> Self {
         Self { code: ExitCode::Usage, error }
+    }
+
+    /// Bad or truncated input.
+    pub(crate) fn input(error: anyhow::Error) -> Self {
+        Self { code: ExitCode::Input, error }
     }
 
     /// Prints `error: …` and a line for each cause.

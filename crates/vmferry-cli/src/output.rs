@@ -1,6 +1,6 @@
 //! Where a command prints: results on standard output, everything else on standard error.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use serde_json::Value;
 
@@ -20,13 +20,22 @@ pub(crate) struct Output {
 impl Output {
     /// Prints the result: the document with `--json`, else the text unless `--quiet`.
     pub(crate) fn result(self, document: &Value, text: &str) -> Result<(), Failure> {
-        if self.json {
-            print(&format!("{document:#}\n"))
-        } else if self.quiet {
-            Ok(())
-        } else {
-            print(text)
+        if self.json { self.document(|out| write!(out, "{document:#}")) } else { self.text(text) }
+    }
+
+    /// Prints the document that `write` writes.
+    pub(crate) fn document(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        write(&mut out).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).or_environment()
+    }
+
+    /// Prints text, unless `--quiet`.
+    pub(crate) fn text(self, text: &str) -> Result<(), Failure> {
+        if self.quiet {
+            return Ok(());
         }
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).or_environment()
     }
 
     /// Prints a line about what goes on, unless `--quiet`.
@@ -47,9 +56,4 @@ impl Output {
     pub(crate) fn wants_bars(self) -> bool {
         !self.quiet && io::stderr().is_terminal()
     }
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_environment()
 }

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod analyze;
 pub(crate) mod completions;
 pub(crate) mod man;
 pub(crate) mod migrate;
