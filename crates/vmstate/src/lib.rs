@@ -5,32 +5,59 @@
 //! refactored, and a refused load leaves the device as it was. The octets are those of QEMU's migration stream.
 //!
 //! ```
-//! use vmstate::{Migrate, Properties, Refused, Versions, VmState};
+//! use vmstate::{Properties, VmState};
 //!
 //! #[derive(Properties, Clone)]
 //! #[properties(device = "uart")]
 //! struct UartProps {
-//!     #[property(name = "migrate-fifo", default = true)] // off for old machine types
+//!     #[property(default = true)] // `compat![("uart", "migrate-fifo", "off")]` turns it off for old machine types
 //!     migrate_fifo: bool,
 //! }
-//!
-//! #[derive(VmState, Default)]
-//! #[vmstate(name = "uart/fifo", version = 1)]
-//! struct FifoImage {
-//!     used: u8,
-//!     #[vmstate(buffer, len = used, max = 16)] // no count beyond 16 is accepted
-//!     octets: Vec<u8>,
-//! }
-//!
 //! #[derive(VmState, Default)]
 //! #[vmstate(name = "uart", version = 2, min = 1, props = UartProps)]
 //! struct UartImage {
 //!     control: u8,
-//!     #[vmstate(since = 2)] // version 1 still loads, without it
+//!     #[vmstate(since = 2)] // a sender at version 1 lacks it, and still loads
 //!     divider: u16,
-//!     #[vmstate(subsection, gate = migrate_fifo)] // sent if there is one and the machine type allows it
+//!     #[vmstate(subsection, gate = migrate_fifo)] // sent if there is something in it and the property is on
 //!     fifo: Option<FifoImage>,
 //! }
+//! #[derive(VmState, Default)]
+//! #[vmstate(name = "uart/fifo", version = 1)]
+//! struct FifoImage {
+//!     used: u8,
+//!     #[vmstate(buffer, len = used, max = 16)] // a stream that says 17 is refused
+//!     octets: Vec<u8>,
+//! }
+//! ```
+//!
+//! The device converts, and refuses what makes no sense before it changes anything:
+//!
+//! ```
+//! use vmstate::{Migrate, Refused, Versions};
+//! # use vmstate::{Properties, VmState};
+//! # #[derive(Properties, Clone)]
+//! # #[properties(device = "uart")]
+//! # struct UartProps {
+//! #     #[property(default = true)]
+//! #     migrate_fifo: bool,
+//! # }
+//! # #[derive(VmState, Default)]
+//! # #[vmstate(name = "uart", version = 2, min = 1, props = UartProps)]
+//! # struct UartImage {
+//! #     control: u8,
+//! #     #[vmstate(since = 2)]
+//! #     divider: u16,
+//! #     #[vmstate(subsection, gate = migrate_fifo)]
+//! #     fifo: Option<FifoImage>,
+//! # }
+//! # #[derive(VmState, Default)]
+//! # #[vmstate(name = "uart/fifo", version = 1)]
+//! # struct FifoImage {
+//! #     used: u8,
+//! #     #[vmstate(buffer, len = used, max = 16)]
+//! #     octets: Vec<u8>,
+//! # }
 //!
 //! struct Uart {
 //!     props: UartProps,
