@@ -10,7 +10,7 @@
 //! | `finisher` | power off, reset | 0x0010_0000 | none: a write ends the machine |
 //! | `rtc` | goldfish real-time clock | 0x0010_1000 | `goldfish_rtc` |
 //! | `mswi` | software interrupt of hart 0 | 0x0200_0000 | `riscv_aclint_mswi` |
-//! | `mtimer` | timer of hart 0 | 0x0200_4000 | `riscv_mtimer` |
+//! | `mtimer` | timer of hart 0 | 0x0200_4000 | `riscv_aclint_mtimer` |
 //! | `plic` | interrupt controller | 0x0c00_0000 | `riscv_sifive_plic` |
 //! | `uart` | 16550A | 0x1000_0000 | `serial` |
 //! | `virtio` | entropy on virtio-mmio | 0x1000_8000 | `…/virtio-rng` |

@@ -1,6 +1,7 @@
 //! Finds and runs real QEMUs, for the tests that compare with them.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,4 +71,37 @@ pub fn boot(qemu: &PathBuf, image: &[u8], options: &[&str]) -> String {
         None => panic!("the program did not power off within {LIMIT:?}: {complaints}; it printed:\n{text}"),
     }
     text
+}
+
+/// Boots `image`, and as soon as it has printed a line that `until` accepts, stops it and returns its migration stream.
+pub fn save_when(qemu: &PathBuf, image: &[u8], options: &[&str], until: impl Fn(&str) -> bool) -> Vec<u8> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("image.bin"), image).unwrap();
+    let mut child = Command::new(qemu)
+        .args(["-M", "virt", "-nodefaults", "-display", "none", "-serial", "stdio", "-bios"])
+        .arg(path("image.bin"))
+        .args(["-monitor", &format!("unix:{},server=on,wait=off", path("monitor"))])
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| until(&line));
+    if reached {
+        let mut monitor = UnixStream::connect(path("monitor")).unwrap();
+        monitor.set_read_timeout(Some(LIMIT)).unwrap();
+        // The monitor serves one command after the other: `quit` comes after the stream is complete.
+        let commands = format!("stop\nmigrate \"exec:cat > {}\"\nquit\n", path("stream"));
+        monitor.write_all(commands.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        monitor.read_to_end(&mut answer).unwrap();
+    } else {
+        child.kill().unwrap();
+    }
+    child.wait().unwrap();
+    assert!(reached, "the program ended before it printed what was waited for");
+    std::fs::read(path("stream")).unwrap()
 }
