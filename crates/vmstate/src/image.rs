@@ -38,7 +38,7 @@ pub trait VmState: Sized {
         if const { Self::SCHEMA.nests() } {
             let mut guard = Guard::new(sink);
             self.encode_part(props, &mut guard)?;
-            guard.finish().map_err(|error| error.within(Self::SCHEMA.name))
+            guard.finish()
         } else {
             self.encode_part(props, sink)
         }

@@ -197,7 +197,7 @@ impl<M: Migrate> Saved for Snapshot<M> {
     }
 
     fn encode(&self, sink: &mut dyn Sink) -> Result<(), SaveError> {
-        self.image.encode(&self.props, sink)
+        self.image.encode(&self.props, sink).map_err(|error| error.within(M::Image::SCHEMA.name))
     }
 }
 
