@@ -107,6 +107,10 @@ impl<G: Guest> Monitor for EngineMonitor<G> {
         self.migration.info()
     }
 
+    fn listening(&self) -> Option<Uri> {
+        self.migration.listening()
+    }
+
     fn parameters(&self) -> Parameters {
         self.migration.parameters()
     }

@@ -30,8 +30,9 @@
 //! Out-of-band execution is not offered in the greeting. There is no introspection by `query-qmp-schema`. Commands,
 //! parameters and capabilities that do not concern the migrations of this engine are unknown, and refused.
 //!
-//! Checked against QEMU 10.0: the same requests get the same classes of error, and every name exists in its schema;
-//! and against the client of the `qemu.qmp` package.
+//! Checked against QEMU: the client controls 5.2, 7.2, 10.0 and 11.1; the server answers the same requests with the same
+//! classes of error as 10.0, and each of its names exists in the schema of 10.0. The client of the `qemu.qmp` package
+//! controls the server.
 
 mod address;
 mod arguments;

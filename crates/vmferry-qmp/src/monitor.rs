@@ -55,6 +55,9 @@ pub trait Monitor: Send + Sync {
     /// What is known of the current or last migration.
     fn migration(&self) -> MigrationInfo;
 
+    /// Where an incoming migration listens, with the port that the kernel chose.
+    fn listening(&self) -> Option<Uri>;
+
     /// Parameters in force.
     fn parameters(&self) -> Parameters;
 

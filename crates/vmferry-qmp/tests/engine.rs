@@ -203,6 +203,20 @@ fn a_guest_that_is_not_to_start_waits_for_cont() {
 }
 
 #[test]
+fn the_port_that_the_kernel_chose_is_told_and_works() {
+    let mut pair = pair(Incoming::default(), "test-1.0");
+    pair.destination.execute("migrate-incoming", json!({"uri": "tcp:127.0.0.1:0"}));
+    let report = pair.destination.execute("query-migrate", Value::Null);
+    assert_eq!(report["status"], "setup");
+    let address = &report["socket-address"][0];
+    let uri = format!("tcp:{}:{}", address["host"].as_str().unwrap(), address["port"].as_str().unwrap());
+    pair.source.execute("migrate", json!({ "uri": uri }));
+    assert_eq!(pair.source.events_to_the_end().last().map(String::as_str), Some("completed"));
+    pair.destination.events_to_the_end();
+    assert!(pair.destination.execute("query-migrate", Value::Null).get("socket-address").is_none());
+}
+
+#[test]
 fn a_refused_connection_fails_later_and_the_guest_runs_on() {
     let mut pair = pair(Incoming::default(), "test-1.0");
     pair.source.execute("migrate", json!({"uri": pair.uri}));

@@ -92,6 +92,10 @@ impl Monitor for Scripted {
         if script.len() > 1 { script.remove(0) } else { script.first().unwrap().clone() }
     }
 
+    fn listening(&self) -> Option<Uri> {
+        None
+    }
+
     fn parameters(&self) -> Parameters {
         *self.parameters.lock().unwrap()
     }

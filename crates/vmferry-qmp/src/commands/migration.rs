@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `none` | none |
 //! | `setup`, `failed`, `cancelled`, and any at the destination | `status`, `error-desc` if there was an error |
+//! | `setup`, `active` at a destination that listens on a socket | `socket-address` |
 //! | `active`, `device`, `cancelling` | `status`, `total-time`, `setup-time`, `expected-downtime`, `ram` |
 //! | `completed` | the same, with `downtime` for `expected-downtime` |
 //!
@@ -13,6 +14,7 @@
 //! `x-ferry-downtime-ms` once known, `x-ferry-rounds` and `x-ferry-downtime-phases` once there are any.
 
 use serde_json::{Map, Value, json};
+use vmferry::channel::Uri;
 use vmferry::control::{MigrationInfo, RamStats, Round, Status};
 
 use super::{Context, nothing};
@@ -52,7 +54,15 @@ pub(super) fn migrate_cancel(context: &mut Context<'_>, arguments: Arguments) ->
 
 pub(super) fn query_migrate(context: &mut Context<'_>, arguments: Arguments) -> Result<Value, CommandError> {
     arguments.finish()?;
-    Ok(Value::Object(describe(&context.monitor.migration())))
+    let info = context.monitor.migration();
+    let mut members = describe(&info);
+    if info.incoming
+        && matches!(info.status, Status::Setup | Status::Active)
+        && let Some(address) = context.monitor.listening().as_ref().and_then(socket_address)
+    {
+        members.insert("socket-address".to_owned(), json!([address]));
+    }
+    Ok(Value::Object(members))
 }
 
 fn describe(info: &MigrationInfo) -> Map<String, Value> {
@@ -89,6 +99,15 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
         add("x-ferry-downtime-phases", phases.collect());
     }
     members
+}
+
+/// A socket's address as QMP describes it; what is no socket has none.
+fn socket_address(uri: &Uri) -> Option<Value> {
+    match uri {
+        Uri::Tcp { host, port } => Some(json!({ "type": "inet", "host": host, "port": port.to_string() })),
+        Uri::Unix(path) => Some(json!({ "type": "unix", "path": path.to_string_lossy() })),
+        _ => None,
+    }
 }
 
 fn ram(ram: &RamStats, status: Status) -> Value {

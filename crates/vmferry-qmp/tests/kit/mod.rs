@@ -25,6 +25,7 @@ pub(crate) struct State {
     pub(crate) parameters: Parameters,
     pub(crate) capabilities: Capabilities,
     pub(crate) migration: MigrationInfo,
+    pub(crate) listening: Option<Uri>,
 }
 
 /// A monitor that obeys and takes notes.
@@ -89,6 +90,10 @@ impl Monitor for Mock {
 
     fn migration(&self) -> MigrationInfo {
         self.state.lock().unwrap().migration.clone()
+    }
+
+    fn listening(&self) -> Option<Uri> {
+        self.state.lock().unwrap().listening.clone()
     }
 
     fn parameters(&self) -> Parameters {
