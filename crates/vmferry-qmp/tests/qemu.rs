@@ -248,6 +248,14 @@ fn every_name_of_ours_is_in_qemus_schema() {
         schema.check_reply("query-migrate", &client.execute("query-migrate", Value::Null).unwrap());
         schema.check(&json!({"status": status.name()}), &schema.entity(&json!("MIGRATION"))["arg-type"], "MIGRATION");
     }
+    for uri in ["tcp:[::1]:4444", "unix:/a"] {
+        let incoming = MigrationInfo { status: Status::Setup, incoming: true, ..MigrationInfo::default() };
+        served.mock.state.lock().unwrap().migration = incoming;
+        served.mock.state.lock().unwrap().listening = Some(uri.parse().unwrap());
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        assert_eq!(reply["socket-address"].as_array().map(Vec::len), Some(1), "{reply}");
+        schema.check_reply("query-migrate", &reply);
+    }
     for command in
         ["query-status", "query-version", "query-commands", "query-migrate-capabilities", "query-migrate-parameters"]
     {
