@@ -32,10 +32,10 @@ use vmferry_wire::section::{COMMAND, EOF, Element, Footer, SECTION_FULL, SECTION
 
 use crate::Options;
 use crate::analysis::{Analysis, CommandReport, Warning};
+use crate::budget::Budget;
 use crate::described::Described;
 use crate::dialect::Dialect;
 use crate::error::{AnalyzeError, Halt, Malformed, Step, StreamFault};
-use crate::fields::Budget;
 use crate::limits::{COMMAND_COUNT_LIMIT, WARNING_COUNT_LIMIT};
 use crate::locate::find_description;
 use crate::reader::{Input, StreamReader};
