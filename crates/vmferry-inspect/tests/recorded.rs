@@ -396,6 +396,19 @@ fn faults_name_the_section_and_the_offset() {
     assert_eq!(fault.partial.commands.len(), 1);
 }
 
+#[test]
+fn a_damaged_footer_is_named() {
+    let mut octets = NONE.to_vec();
+    octets[0x7d] ^= 0x40;
+    let Err(AnalyzeError::Malformed(fault)) = check_any(&octets) else { panic!("accepted") };
+    let expected =
+        "at offset 0x7a, section \"timer\" instance 0: mismatched section id in the footer: 64, but the section's is 0";
+    assert_eq!(fault.to_string(), expected);
+    octets[0x79] = 0;
+    let Err(AnalyzeError::Malformed(fault)) = check_any(&octets) else { panic!("accepted") };
+    assert!(fault.to_string().contains("missing section footer: found octet 0x00"), "{fault}");
+}
+
 /// A stream whose RAM body is `list` and the octets of `records`.
 fn with_ram(list: &[u8], records: &[u8]) -> Vec<u8> {
     [&NONE[..0x22], list, &NONE[0x2a..0x41], records, &NONE[0x41..]].concat()
