@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, man, migrate};
+use crate::commands::{analyze, completions, man, migrate, run};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -47,6 +47,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Migrate(migrate::Args),
     Analyze(analyze::Args),
     Completions(completions::Args),
@@ -64,6 +65,7 @@ impl Cli {
     pub(crate) fn run(self) -> Outcome {
         let output = self.output();
         match self.command {
+            Command::Run(args) => run::run(&args, output),
             Command::Migrate(args) => migrate::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),

@@ -10,6 +10,7 @@ mod interrupt;
 mod logging;
 mod output;
 mod size;
+mod values;
 
 use std::process;
 

@@ -3,3 +3,5 @@
 pub mod cpu;
 pub mod devices;
 pub mod guest;
+pub mod instance;
+pub mod machine;

@@ -85,6 +85,12 @@ impl Status {
     pub const fn is_running(self) -> bool {
         matches!(self, Self::Setup | Self::Active | Self::Device | Self::Cancelling)
     }
+
+    /// Whether an attempt has ended.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
 }
 
 impl fmt::Display for Status {

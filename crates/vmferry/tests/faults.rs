@@ -172,7 +172,7 @@ fn attempt_with_cut(limit: usize) -> usize {
             assert_eq!(states.0, RunState::PostMigrate, "cut after {limit}");
             assert!(arrived.is_ok(), "cut after {limit}: {arrived:?}");
             if states.1 != RunState::Running {
-                assert_eq!(states.1, RunState::InMigrate);
+                assert_eq!(states.1, RunState::Paused);
                 assert!(incoming.info().error.unwrap().contains("cont"));
                 destination.start().unwrap();
             }

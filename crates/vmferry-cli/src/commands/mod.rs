@@ -4,3 +4,4 @@ pub(crate) mod analyze;
 pub(crate) mod completions;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod run;

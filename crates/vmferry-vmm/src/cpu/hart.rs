@@ -7,6 +7,7 @@ use super::cache::DecodeCache;
 use super::csr::{Csrs, MIP_MEIP, MIP_MSIP, MIP_MTIP};
 use super::decode::decode;
 use super::decompress::decompress;
+use super::image::HartProps;
 use super::instruction::Instruction;
 use super::registers::Registers;
 use super::trap::{CAUSE_FETCH_ACCESS, CAUSE_ILLEGAL, Exception};
@@ -53,6 +54,8 @@ pub struct Hart {
     pub(crate) reservation: Option<Reservation>,
     /// Whether a `wfi` has not ended yet.
     pub(crate) waiting: bool,
+    /// What of it is sent.
+    pub(crate) props: HartProps,
     /// Decoded instructions.
     pub(super) cache: DecodeCache,
     /// Whether the interrupt lines must be looked at before the next instruction. Always set at the start of a run, so it is no state.
@@ -72,9 +75,17 @@ impl Hart {
             csrs: Csrs { mhartid: hart_id, ..Csrs::default() },
             reservation: None,
             waiting: false,
+            props: HartProps { migrate_counters: true },
             cache: DecodeCache::new(),
             look: true,
         }
+    }
+
+    /// The same hart with other properties.
+    #[must_use]
+    pub fn with_props(mut self, props: HartProps) -> Self {
+        self.props = props;
+        self
     }
 
     /// Address of the next instruction.

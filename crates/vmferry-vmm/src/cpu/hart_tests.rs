@@ -4,7 +4,7 @@ use vm_memory::GuestAddress;
 
 use vmstate::{Input, Migrate, Versions, VmState};
 
-use super::{Bus, BusFault, Exit, Hart, HartImage, Lines, Reservation, Width};
+use super::{Bus, BusFault, Exit, Hart, HartImage, HartProps, Lines, Reservation, Width};
 
 const WFI: u32 = 0x1050_0073;
 const NOP: u32 = 0x0000_0013;
@@ -60,6 +60,8 @@ impl Bus for Machine {
         self.lines
     }
 }
+
+const PROPS: HartProps = HartProps { migrate_counters: true };
 
 #[test]
 fn the_budget_is_the_number_of_instructions() {
@@ -122,13 +124,13 @@ fn a_copy_made_between_two_instructions_goes_on_alike() {
     hart.run(&mut machine, 1001);
     hart.reservation = Some(Reservation { address: 8, value: 9, is_double: true });
     let mut octets = Vec::new();
-    hart.snapshot().unwrap().encode(&(), &mut octets).unwrap();
+    hart.snapshot().unwrap().encode(&PROPS, &mut octets).unwrap();
     let mut copy = Hart::new(0, GuestAddress(0), GuestAddress(0));
     // Something to be dropped: other code at the same addresses.
     copy.set_pc(GuestAddress(BASE));
     copy.run(&mut Machine::new(&[NOP; 100]).0, 10);
     let mut image = copy.template().unwrap();
-    image.decode(&(), 1, &mut Input::from_slice(&octets, 0)).unwrap();
+    image.decode(&PROPS, 1, &mut Input::from_slice(&octets, 0)).unwrap();
     copy.restore(image, &Versions::new(1)).unwrap();
     assert_eq!(copy.snapshot(), hart.snapshot());
     let mut other = Machine { ram: machine.ram.clone(), lines: machine.lines };
@@ -144,17 +146,17 @@ fn state_that_no_hart_can_be_in_is_refused_and_changes_nothing() {
     hart.run(&mut machine, 3);
     let before = hart.snapshot().unwrap();
     let mut octets = Vec::new();
-    before.encode(&(), &mut octets).unwrap();
+    before.encode(&PROPS, &mut octets).unwrap();
     // x0, pc, mstatus, mie, mtvec and mepc, at the low octet of each.
     for index in [0, 32, 33, 34, 35, 37] {
         let mut damaged = octets.clone();
         damaged[8 * index + 7] |= 0x03;
         let mut image = HartImage::default();
-        image.decode(&(), 1, &mut Input::from_slice(&damaged, 0)).unwrap();
+        image.decode(&PROPS, 1, &mut Input::from_slice(&damaged, 0)).unwrap();
         hart.restore(image, &Versions::new(1)).unwrap_err();
         assert_eq!(hart.snapshot().unwrap(), before, "field {index}");
     }
     // Another hart's state is refused while it is decoded.
-    octets[8 * 42 + 7] = 1;
-    hart.template().unwrap().decode(&(), 1, &mut Input::from_slice(&octets, 0)).unwrap_err();
+    octets[8 * 40 + 7] = 1;
+    hart.template().unwrap().decode(&PROPS, 1, &mut Input::from_slice(&octets, 0)).unwrap_err();
 }

@@ -44,5 +44,5 @@ mod trap;
 pub use bus::{Bus, BusFault, Lines, Width};
 pub use csr::Csrs;
 pub use hart::{Exit, Hart, Reservation};
-pub use image::HartImage;
+pub use image::{HartImage, HartProps};
 pub use registers::Registers;

@@ -248,7 +248,13 @@ impl Driver<'_> {
                 self.handle(DestinationEvent::Done);
                 Ok(())
             }
-            DestinationAction::Finish => Ok(()),
+            DestinationAction::Finish => {
+                if self.protocol == Destination::Orphaned {
+                    // Not `inmigrate` any more: `cont` is allowed.
+                    self.context.machine.stop(RunState::Paused).at(Side::Destination)?;
+                }
+                Ok(())
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! RAM blocks over `vm-memory`'s mappings.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
 
+use super::words::words;
 use super::{OutOfBlock, RamBlock, TARGET_PAGE_BYTES};
 use crate::dirty::DirtyBitmap;
 
@@ -27,6 +29,13 @@ impl MappedBlock {
     pub fn new(name: impl Into<Arc<str>>, bytes: usize) -> Result<Self, MmapRegionError> {
         let bytes = bytes.next_multiple_of(super::TARGET_PAGE);
         Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?) })
+    }
+
+    /// The memory as words, for a CPU that marks what it stores in [`MmapRegion::bitmap`] itself.
+    #[must_use]
+    pub fn words(&self) -> &[AtomicU64] {
+        // A mapping starts at a page and has whole pages.
+        self.run(0, self.region.size()).ok().and_then(|memory| words(&memory)).unwrap_or_default()
     }
 
     /// The mapping, for the machine's CPUs and devices.
@@ -53,13 +62,13 @@ impl RamBlock for MappedBlock {
         let outside = OutOfBlock { offset, len };
         let start = usize::try_from(offset).map_err(|_| outside)?;
         let tracked = self.region.get_slice(start, len).map_err(|_| outside)?;
-        Ok(vectored_slice(&tracked))
+        Ok(untracked(&tracked))
     }
 }
 
 /// The same memory without its bitmap: the engine's accesses are not the guest's.
 #[expect(unsafe_code, reason = "vm-memory has no safe way to drop the bitmap of a slice")]
-fn vectored_slice<'a>(
+fn untracked<'a>(
     tracked: &VolatileSlice<'a, <DirtyBitmap as vm_memory::bitmap::WithBitmapSlice<'a>>::S>,
 ) -> VolatileSlice<'a, ()> {
     // SAFETY: `VolatileSlice::new` asks that the memory stays valid for 'a and that no reference to it is used

@@ -5,6 +5,7 @@
 
 pub mod mapped;
 pub mod vectored;
+pub mod words;
 pub mod zero;
 
 use std::error::Error;

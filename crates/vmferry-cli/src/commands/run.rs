@@ -1,0 +1,123 @@
+//! `vmferry run`: one reference machine, with its control plane.
+//!
+//! | ends with | when |
+//! |---|---|
+//! | 0 | a client said `quit`, or the guest powered itself off and was content |
+//! | 1 | the guest powered itself off with another verdict, or the awaited guest did not arrive |
+//! | 2 | the machine type, a property or the memory is not to be had |
+//! | 4 | a socket or file cannot be opened, or the host lacks something |
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use serde_json::json;
+use vmferry_qmp::SocketPath;
+use vmferry_vmm::guest::{self, GuestParameters};
+use vmferry_vmm::instance::{End, Instance, Options, Origin, Serial, StartError};
+use vmferry_vmm::machine::{ConfigError, types};
+use vmstate::machine::Global;
+
+use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
+use crate::output::Output;
+use crate::size::Size;
+use crate::values::{Accel, IncomingFrom, bytes_per_second};
+
+/// Run one reference machine
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Machine type: ferry-virt-2.0, ferry-virt-1.1, ferry-virt-1.0
+    #[arg(long, value_name = "TYPE", default_value = "ferry-virt")]
+    machine: String,
+    /// Size of guest RAM
+    #[arg(long, value_name = "SIZE", default_value = "64M")]
+    memory: Size,
+    /// What runs the guest
+    #[arg(long, value_enum, default_value_t = Accel::Soft)]
+    accel: Accel,
+    /// Serve QMP at this socket
+    #[arg(long, value_name = "unix:PATH")]
+    qmp: Option<SocketPath>,
+    /// Wait for a guest at this address, or, with defer, for migrate-incoming over QMP
+    #[arg(long, value_name = "URI|defer", conflicts_with_all = ["guest", "dirty_rate"])]
+    incoming: Option<IncomingFrom>,
+    /// Append what the guest prints to a file, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    serial: Option<PathBuf>,
+    /// Do not start the guest; `cont` over QMP does
+    #[arg(long)]
+    paused: bool,
+    /// Raw guest image for the start of RAM; without it the self-checking guest
+    #[arg(long, value_name = "FILE")]
+    guest: Option<PathBuf>,
+    /// How fast the self-checking guest dirties its memory; 0 is as fast as it can
+    #[arg(long, value_name = "MB/S", conflicts_with = "guest")]
+    dirty_rate: Option<u64>,
+    /// Set a property of every device of a type; may be repeated
+    #[arg(long = "global", value_name = "TYPE.PROP=VALUE")]
+    globals: Vec<Global>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vmferry run --qmp unix:/run/vm.sock --dirty-rate 50
+  vmferry run --machine ferry-virt-1.1 --incoming unix:/run/m.sock --qmp unix:/run/vm2.sock
+
+Both ends of a migration need the same --machine and --memory.";
+
+pub(crate) fn run(args: &Args, output: Output) -> Outcome {
+    let Accel::Soft = args.accel;
+    let machine = types::find(&args.machine).map_err(|text| Failure::usage(anyhow!(text)))?;
+    let settings = types::settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
+    let options = Options {
+        settings,
+        memory_bytes: args.memory.0,
+        origin: origin(args)?,
+        serial: match &args.serial {
+            Some(path) => Serial::File(path.clone()),
+            // Standard output belongs to the document.
+            None if output.json => Serial::Null,
+            None => Serial::Stdout,
+        },
+        qmp: args.qmp.as_ref().map(|socket| socket.path().to_owned()),
+        paused: args.paused,
+    };
+    let instance = Instance::start(options).map_err(start_failure)?;
+    if let Some(uri) = instance.migration().listening() {
+        output.note(&format!("waiting for a guest at {uri}"));
+    }
+    let (end, code) = match instance.wait() {
+        End::Quit => ("quit", ExitCode::Done),
+        End::Shutdown { code: 0 } => ("shutdown", ExitCode::Done),
+        End::Shutdown { code } => {
+            output.note(&format!("the guest powered itself off with code {code}"));
+            ("shutdown", ExitCode::No)
+        }
+        End::IncomingFailed(error) => return Err(Failure::no(anyhow!(error))),
+    };
+    output.result(&json!({ "machine": machine.name(), "end": end }), "")?;
+    Ok(code)
+}
+
+fn origin(args: &Args) -> Result<Origin, Failure> {
+    Ok(match (&args.incoming, &args.guest) {
+        (Some(IncomingFrom::Defer), _) => Origin::Defer,
+        (Some(IncomingFrom::Uri(uri)), _) => Origin::Incoming(uri.clone()),
+        (None, Some(path)) => Origin::Image(
+            std::fs::read(path).with_context(|| format!("the guest image {}", path.display())).or_environment()?,
+        ),
+        (None, None) => {
+            let rate = args.dirty_rate.map_or(Some(50_000_000), bytes_per_second);
+            Origin::Image(guest::image(&GuestParameters { dirty_rate_bytes_per_s: rate, ..GuestParameters::default() }))
+        }
+    })
+}
+
+fn start_failure(error: StartError) -> Failure {
+    let is_usage = matches!(
+        &error,
+        StartError::Machine(ConfigError::Memory { .. } | ConfigError::Image { .. } | ConfigError::Setting(_))
+    );
+    let error = anyhow::Error::from(error);
+    if is_usage { Failure::usage(error) } else { Failure { code: ExitCode::Environment, error } }
+}

@@ -1,0 +1,235 @@
+//! One machine as a process: machine, serial port, control plane, and how it ends.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use vmferry::channel::Uri;
+use vmferry::control::{Event, RunState};
+use vmferry::{Error, Incoming, Machine as _, Migration};
+use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, Monitor as _, Server};
+use vmstate::machine::Settings;
+
+use crate::devices::uart::CharSink;
+use crate::machine::{Config, ConfigError, FerryVirt};
+
+/// Where the guest's characters go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Serial {
+    /// Standard output.
+    Stdout,
+    /// A file, appended to.
+    File(PathBuf),
+    /// Nowhere.
+    Null,
+}
+
+/// Where the guest comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An image put into RAM.
+    Image(Vec<u8>),
+    /// An incoming migration from this address.
+    Incoming(Uri),
+    /// An incoming migration whose address comes by `migrate-incoming`.
+    Defer,
+}
+
+/// What an instance is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// Machine type and properties.
+    pub settings: Settings,
+    /// Bytes of RAM.
+    pub memory_bytes: u64,
+    /// The guest.
+    pub origin: Origin,
+    /// Its serial port.
+    pub serial: Serial,
+    /// Socket of the control plane.
+    pub qmp: Option<PathBuf>,
+    /// Do not start the guest by ourselves.
+    pub paused: bool,
+}
+
+/// Why an instance cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The machine.
+    #[error("the machine cannot be made: {0}")]
+    Machine(#[from] ConfigError),
+    /// The file of the serial port.
+    #[error("the serial port cannot write to {path}: {source}")]
+    Serial {
+        /// Its path.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The socket of the control plane.
+    #[error("the control plane cannot be opened: {0}")]
+    Qmp(#[from] vmferry_qmp::ServerError),
+    /// The address of the incoming migration.
+    #[error("{0}")]
+    Incoming(String),
+    /// The guest.
+    #[error("the guest cannot be started: {0}")]
+    Guest(#[from] vmstate::Refused),
+}
+
+/// How an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// A client of the control plane said `quit`.
+    Quit,
+    /// The guest powered itself off with this verdict; 0 is success.
+    Shutdown {
+        /// The guest's verdict.
+        code: u16,
+    },
+    /// The guest that was awaited did not arrive.
+    IncomingFailed(String),
+}
+
+/// A running instance.
+#[derive(Debug)]
+pub struct Instance {
+    machine: Arc<FerryVirt>,
+    migration: Arc<Migration>,
+    /// Ends with the instance.
+    _server: Option<Server>,
+    ends: Receiver<End>,
+}
+
+impl Instance {
+    /// Starts one.
+    ///
+    /// # Errors
+    ///
+    /// Each of its parts may be refused.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        let Options { settings, memory_bytes, origin, serial, qmp, paused } = options;
+        let (tell, ends) = channel();
+        let bus = EventBus::new();
+        let events = {
+            let (bus, tell) = (bus.clone(), tell.clone());
+            Box::new(move |event: Event| {
+                let shut_down = event == Event::Shutdown;
+                bus.emit(event);
+                if shut_down {
+                    // The code is asked of the machine by whoever waits; nobody waits after another end.
+                    let _ = tell.send(End::Shutdown { code: 0 });
+                }
+            })
+        };
+        let (image, incoming) = match origin {
+            Origin::Image(image) => (Some(image), None),
+            Origin::Incoming(uri) => (None, Some(Some(uri))),
+            Origin::Defer => (None, Some(None)),
+        };
+        let config =
+            Config { settings, memory_bytes, image, serial: sink(serial)?, events, incoming: incoming.is_some() };
+        let machine = FerryVirt::new(config)?;
+        let migration = Arc::new(Migration::new(machine.clone()));
+        let guest = Arc::new(Process { machine: Arc::clone(&machine), tell });
+        let monitor = Arc::new(EngineMonitor::new(guest, Arc::clone(&migration), Incoming { autostart: !paused }));
+        let server = match qmp {
+            Some(path) => Some(Server::bind(&path, monitor.clone(), bus)?),
+            None => None,
+        };
+        match incoming {
+            None if paused => {}
+            None => machine.start()?,
+            Some(None) => {}
+            Some(Some(uri)) => {
+                monitor.migrate_incoming(&uri, true).map_err(|error| StartError::Incoming(error.to_string()))?;
+            }
+        }
+        Ok(Self { machine, migration, _server: server, ends })
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn machine(&self) -> &Arc<FerryVirt> {
+        &self.machine
+    }
+
+    /// Its migrations.
+    #[must_use]
+    pub fn migration(&self) -> &Arc<Migration> {
+        &self.migration
+    }
+
+    /// Waits for the end. A migration that is under way is cancelled, so that the guest is not left between two places.
+    #[must_use]
+    pub fn wait(self) -> End {
+        // The sender lives in the machine, which this holds.
+        let end = self.ends.recv().unwrap_or(End::Quit);
+        if !self.migration.info().incoming {
+            self.migration.cancel();
+        }
+        match end {
+            End::Shutdown { .. } => End::Shutdown { code: self.machine.exit_code().unwrap_or(0) },
+            other => other,
+        }
+    }
+}
+
+/// The guest and its process, as the control plane commands them.
+struct Process {
+    machine: Arc<FerryVirt>,
+    tell: Sender<End>,
+}
+
+impl Guest for Process {
+    fn run_state(&self) -> RunState {
+        self.machine.run_state()
+    }
+
+    fn stop(&self) -> Result<(), CommandError> {
+        self.machine.pause().map_err(|refused| CommandError::generic(refused.to_string()))
+    }
+
+    fn cont(&self) -> Result<(), CommandError> {
+        self.machine.cont().map_err(|refused| CommandError::generic(refused.to_string()))
+    }
+
+    fn quit(&self) {
+        // Nobody listens any more if the process is ending for another reason.
+        let _ = self.tell.send(End::Quit);
+    }
+
+    fn incoming_failed(&self, error: &Error) {
+        let _ = self.tell.send(End::IncomingFailed(error.to_string()));
+    }
+}
+
+fn sink(serial: Serial) -> Result<Box<dyn CharSink>, StartError> {
+    match serial {
+        Serial::Null => Ok(Box::new(|_| true)),
+        Serial::Stdout => Ok(lines_to(io::stdout())),
+        Serial::File(path) => match OpenOptions::new().create(true).append(true).open(&path) {
+            Ok(file) => Ok(lines_to(file)),
+            Err(source) => Err(StartError::Serial { path, source }),
+        },
+    }
+}
+
+/// Writes whole lines, so that two processes that append to one file do not mix theirs.
+fn lines_to(mut out: impl Write + Send + 'static) -> Box<dyn CharSink> {
+    /// Longest piece that is kept back for its line to end.
+    const LINE_MAX: usize = 512;
+    let mut line = Vec::with_capacity(LINE_MAX);
+    Box::new(move |byte| {
+        line.push(byte);
+        if byte == b'\n' || line.len() >= LINE_MAX {
+            // The guest must not stop because nobody reads its characters.
+            let _ = out.write_all(&line).and_then(|()| out.flush());
+            line.clear();
+        }
+        true
+    })
+}

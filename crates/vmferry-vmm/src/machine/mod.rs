@@ -1,0 +1,306 @@
+//! The reference machine: one hart, RAM, and the devices of QEMU's `virt` board.
+
+pub mod board;
+pub mod types;
+mod vcpu;
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use vm_memory::GuestAddress;
+use vmferry::Machine;
+use vmferry::control::{Event, RunState};
+use vmferry::dirty::{DirtyLog, SoftDirtyLog};
+use vmferry::memory::{MappedBlock, RamBlock};
+use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
+use vmstate::machine::{MachineType, SettingError, Settings};
+use vmstate::{Place, Refused, Registry};
+
+use self::board::{Board, RAM_BLOCK, RAM_START, lock};
+use self::vcpu::{Halt, Vcpu};
+use crate::cpu::Hart;
+use crate::devices::clock::{Clock, ClockSection, HostClock};
+use crate::devices::finisher::Finisher;
+use crate::devices::mswi::Mswi;
+use crate::devices::mtimer::Mtimer;
+use crate::devices::plic::Plic;
+use crate::devices::rtc::GoldfishRtc;
+use crate::devices::uart::{CharSink, Uart};
+use crate::devices::virtio::{HostEntropy, VirtioRng};
+
+/// Smallest RAM: the guest program and its pages.
+pub const MEMORY_MIN: u64 = 4 << 20;
+/// Largest RAM.
+pub const MEMORY_MAX: u64 = 64 << 30;
+
+/// What a machine is made of.
+pub struct Config {
+    /// Machine type and properties.
+    pub settings: Settings,
+    /// Bytes of RAM, [`MEMORY_MIN`] to [`MEMORY_MAX`], a multiple of 4096.
+    pub memory_bytes: u64,
+    /// Raw image put at the start of RAM; nothing for a machine that waits for its guest.
+    pub image: Option<Vec<u8>>,
+    /// Where the guest's characters go.
+    pub serial: Box<dyn CharSink>,
+    /// Told of events. Called from several threads, must not block.
+    pub events: Box<dyn Fn(Event) + Send + Sync>,
+    /// Wait for an incoming migration.
+    pub incoming: bool,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("memory_bytes", &self.memory_bytes).finish_non_exhaustive()
+    }
+}
+
+/// Why a machine cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The size of memory.
+    #[error("memory of {found} bytes; accepted are multiples of 4096 from {MEMORY_MIN} to {MEMORY_MAX}")]
+    Memory {
+        /// What was asked for.
+        found: u64,
+    },
+    /// The image does not fit into memory.
+    #[error("the guest image has {image} bytes and does not fit into {memory} bytes of memory")]
+    Image {
+        /// Bytes of the image.
+        image: usize,
+        /// Bytes of memory.
+        memory: u64,
+    },
+    /// The host cannot give what the machine needs.
+    #[error("{what}: {source}")]
+    Host {
+        /// What was asked for.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A property.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// Two devices at one place.
+    #[error(transparent)]
+    Device(#[from] Refused),
+}
+
+/// A `ferry-virt` machine.
+#[derive(Debug)]
+pub struct FerryVirt {
+    name: String,
+    machine_type: MachineType,
+    vcpu: Vcpu,
+    registry: Registry,
+    ram: Vec<Arc<dyn RamBlock>>,
+    log: SoftDirtyLog,
+    exit_code: Arc<Mutex<Option<u16>>>,
+    events: EventSink,
+}
+
+#[derive(Clone)]
+struct EventSink(Arc<dyn Fn(Event) + Send + Sync>);
+
+impl fmt::Debug for EventSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventSink")
+    }
+}
+
+impl FerryVirt {
+    /// Makes a machine, stopped.
+    ///
+    /// # Errors
+    ///
+    /// The configuration is out of range, or the host lacks memory or entropy.
+    pub fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
+        let Config { settings, memory_bytes, image, serial, events, incoming } = config;
+        if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory_bytes) || !memory_bytes.is_multiple_of(4096) {
+            return Err(ConfigError::Memory { found: memory_bytes });
+        }
+        let bytes = usize::try_from(memory_bytes).map_err(|_| ConfigError::Memory { found: memory_bytes })?;
+        let ram = MappedBlock::new(RAM_BLOCK, bytes)
+            .map_err(|error| ConfigError::Host { what: "mapping guest memory", source: io::Error::other(error) })?;
+        if let Some(image) = &image {
+            ram.write(0, image).map_err(|_| ConfigError::Image { image: image.len(), memory: memory_bytes })?;
+        }
+        let clock = Arc::new(HostClock::default());
+        let board = make_board(&settings, ram, &clock, serial)?;
+        let hart = Hart::new(0, GuestAddress(RAM_START), GuestAddress(0)).with_props(settings.properties(&[])?);
+        let hart = Arc::new(Mutex::new(hart));
+        let registry = register(&board, &clock, &hart)?;
+        let events = EventSink(events.into());
+        let exit_code = Arc::new(Mutex::new(None));
+        let halted = {
+            let (events, exit_code) = (events.clone(), Arc::clone(&exit_code));
+            move |halt| {
+                let code = match halt {
+                    Halt::PowerOff { code } => code,
+                    Halt::Reset => 0,
+                    Halt::Stuck => {
+                        tracing::error!("the guest's trap handler cannot be fetched: it cannot go on");
+                        1
+                    }
+                };
+                *lock(&exit_code) = Some(code);
+                (events.0)(Event::Stop);
+                (events.0)(Event::Shutdown);
+            }
+        };
+        let log = SoftDirtyLog::new([&board.ram]);
+        let blocks: Vec<Arc<dyn RamBlock>> = vec![Arc::new(board.ram.clone())];
+        let run_state = if incoming { RunState::InMigrate } else { RunState::Prelaunch };
+        let vcpu = Vcpu::spawn(hart, board, clock, run_state, halted)
+            .map_err(|source| ConfigError::Host { what: "starting the vCPU's thread", source })?;
+        let machine_type = settings.machine();
+        Ok(Arc::new(Self {
+            name: machine_type.name(),
+            machine_type,
+            vcpu,
+            registry,
+            ram: blocks,
+            log,
+            exit_code,
+            events,
+        }))
+    }
+
+    /// The machine type.
+    #[must_use]
+    pub fn kind(&self) -> MachineType {
+        self.machine_type
+    }
+
+    /// Stops the guest for the operator: if it runs, it is `paused`; if it stands for another reason, that stays.
+    ///
+    /// # Errors
+    ///
+    /// It is not here yet, or on its way to somewhere else.
+    pub fn pause(&self) -> Result<(), Refused> {
+        if self.vcpu.stop_running(RunState::Paused) {
+            self.emit(Event::Stop);
+            return Ok(());
+        }
+        match self.vcpu.run_state() {
+            RunState::InMigrate => Err(Refused::new("the guest is not here yet: an incoming migration is awaited")),
+            RunState::FinishMigrate => Err(Refused::new("the guest stands still for its migration")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets the guest run for the operator.
+    ///
+    /// # Errors
+    ///
+    /// It is not here yet, on its way to somewhere else, or at its end.
+    pub fn cont(&self) -> Result<(), Refused> {
+        let ran = self.vcpu.start(|state| match state {
+            RunState::InMigrate => Err(Refused::new("the guest is not here yet: an incoming migration is awaited")),
+            RunState::FinishMigrate => {
+                Err(Refused::new("the guest stands still for its migration: cancel that, or wait for its end"))
+            }
+            other => startable(other).map(|()| other.is_running()),
+        })?;
+        if !ran {
+            self.emit(Event::Resume);
+        }
+        Ok(())
+    }
+
+    /// What the guest said when it powered off; 0 is success.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<u16> {
+        *lock(&self.exit_code)
+    }
+}
+
+/// Whether a guest in this state can ever run again.
+fn startable(state: RunState) -> Result<(), Refused> {
+    match state {
+        RunState::Shutdown => Err(Refused::new("the guest has powered itself off")),
+        RunState::InternalError => Err(Refused::new("the guest cannot go on after an internal error")),
+        _ => Ok(()),
+    }
+}
+
+fn make_board(
+    settings: &Settings,
+    ram: MappedBlock,
+    clock: &Arc<HostClock>,
+    serial: Box<dyn CharSink>,
+) -> Result<Board, ConfigError> {
+    let time = || Arc::clone(clock) as Arc<dyn Clock>;
+    let entropy =
+        HostEntropy::open().map_err(|source| ConfigError::Host { what: "opening the host's entropy", source })?;
+    Ok(Board {
+        ram,
+        finisher: Arc::new(Mutex::new(Finisher::default())),
+        rtc: Arc::new(Mutex::new(GoldfishRtc::new(time()))),
+        mswi: Arc::new(Mutex::new(Mswi::default())),
+        mtimer: Arc::new(Mutex::new(Mtimer::new(time()))),
+        plic: Arc::new(Mutex::new(Plic::default())),
+        uart: Arc::new(Mutex::new(Uart::new(time(), serial, settings.properties(&[])?))),
+        rng: Arc::new(Mutex::new(VirtioRng::new(Box::new(entropy)))),
+    })
+}
+
+/// Names the devices for the stream, in the order of the board. The clock goes first: others depend on its time.
+fn register(board: &Board, clock: &Arc<HostClock>, hart: &Arc<Mutex<Hart>>) -> Result<Registry, ConfigError> {
+    let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+    registry.register(Place::default(), ClockSection(Arc::clone(clock)))?;
+    registry.register(Place::default(), Arc::clone(hart))?;
+    registry.register(Place::default(), Arc::clone(&board.mswi))?;
+    registry.register(Place::default(), Arc::clone(&board.mtimer))?;
+    registry.register(Place::default(), Arc::clone(&board.plic))?;
+    registry.register(Place::default(), Arc::clone(&board.uart))?;
+    registry.register(Place::default(), Arc::clone(&board.rtc))?;
+    let slot = Place { path: Some("virtio-mmio@0000000010008000".to_owned()), instance: None };
+    registry.register(slot, Arc::clone(&board.rng))?;
+    Ok(registry)
+}
+
+impl Machine for FerryVirt {
+    fn machine_type(&self) -> &str {
+        &self.name
+    }
+
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn ram(&self) -> &[Arc<dyn RamBlock>] {
+        &self.ram
+    }
+
+    fn dirty_log(&self) -> &dyn DirtyLog {
+        &self.log
+    }
+
+    fn run_state(&self) -> RunState {
+        self.vcpu.run_state()
+    }
+
+    fn stop(&self, state: RunState) -> Result<(), Refused> {
+        if self.vcpu.stop(state) {
+            self.emit(Event::Stop);
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> Result<(), Refused> {
+        if self.vcpu.start(|state| startable(state).map(|()| state.is_running()))? {
+            return Ok(());
+        }
+        self.emit(Event::Resume);
+        Ok(())
+    }
+
+    fn emit(&self, event: Event) {
+        (self.events.0)(event);
+    }
+}
