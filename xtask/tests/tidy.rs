@@ -14,7 +14,7 @@ const UNSAFE_MODULES: [(&str, &str); 4] = [
     ("crates/vmferry/src/channel/descriptors.rs", "a descriptor inherited by number becomes an owned one"),
     ("crates/vmferry/src/memory/mapped.rs", "volatile slices of mapped guest memory, with the caller's dirty tracking"),
     ("crates/vmferry/src/memory/vectored.rs", "writev from guest memory without references to it"),
-    ("crates/vmferry/src/memory/zero.rs", "guest memory read as relaxed atomic words"),
+    ("crates/vmferry/src/memory/words.rs", "guest memory read as relaxed atomic words"),
 ];
 
 const FILE_LINES_LIMIT: usize = 1000;
