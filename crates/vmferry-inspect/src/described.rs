@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use vmferry_wire::description::{Description, Device, DeviceBody};
 
-use crate::fields::repaired_bytes;
+use crate::pointer_runs::repaired_bytes;
 
 /// A description with its devices by name.
 #[derive(Debug)]

@@ -5,12 +5,13 @@
 //! (`docs/spec/vmdesc.md` section A5): counts of pointer arrays are repaired (defects 3 and 4), and what cannot be repaired is
 //! shown as octets with a warning that says where.
 
-use std::collections::HashMap;
-
 use vmferry_wire::description::{Contents, Field, TYPE_NULLPTR, Vmsd};
 use vmferry_wire::section::SUBSECTION;
 
-use crate::limits::{DEVICE_STATE_BYTES_LIMIT, VALUE_COUNT_LIMIT, WARNING_COUNT_LIMIT};
+use crate::budget::{Budget, OverBudget};
+use crate::collected::Collected;
+use crate::limits::{VALUE_COUNT_LIMIT, WARNING_COUNT_LIMIT};
+use crate::pointer_runs::repair_counts;
 use crate::value::{Hex, Object, ScalarArray, ScalarCodec, Value};
 
 /// Octet of a NULL element in an array of pointers.
@@ -36,31 +37,6 @@ pub(crate) struct Oddity {
     pub(crate) text: String,
 }
 
-/// What may still be kept, for all sections together.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    values: u64,
-    octets: u64,
-}
-
-impl Budget {
-    pub(crate) fn new() -> Budget {
-        Budget { values: VALUE_COUNT_LIMIT, octets: DEVICE_STATE_BYTES_LIMIT }
-    }
-
-    /// Takes the octets of a body, if there is still room for them.
-    pub(crate) fn take_octets(&mut self, count: usize) -> bool {
-        let left = u64::try_from(count).ok().and_then(|count| self.octets.checked_sub(count));
-        self.octets = left.unwrap_or(self.octets);
-        left.is_some()
-    }
-
-    fn take_values(&mut self, count: u64) -> Result<(), Stop> {
-        self.values = self.values.checked_sub(count).ok_or(Stop::OverBudget)?;
-        Ok(())
-    }
-}
-
 /// Why a description could not be followed.
 enum Stop {
     /// The octets and the description disagree, here.
@@ -75,6 +51,12 @@ enum Stop {
         path: String,
     },
     OverBudget,
+}
+
+impl From<OverBudget> for Stop {
+    fn from(_: OverBudget) -> Stop {
+        Stop::OverBudget
+    }
 }
 
 /// Decodes `body`, all of it.
@@ -98,57 +80,6 @@ pub(crate) fn decode(vmsd: &Vmsd, body: &[u8], budget: &mut Budget) -> (Object, 
 /// The state of a section that cannot be decoded: its octets.
 pub(crate) fn undecoded(body: &[u8]) -> Object {
     Object { fields: vec![(OCTETS_FIELD.to_owned(), Value::Octets(body.into()))], subsections: Vec::new() }
-}
-
-/// Octets of `vmsd` in the stream once its counts of pointer arrays are repaired, if that changes any.
-pub(crate) fn repaired_bytes(vmsd: &Vmsd) -> Option<u64> {
-    let counts = repair_counts(&vmsd.fields)?;
-    let fields = vmsd
-        .fields
-        .iter()
-        .zip(counts)
-        .try_fold(0_u64, |sum, (field, count)| sum.checked_add(field.size.checked_mul(count.unwrap_or(1))?))?;
-    let told = vmsd.fields.iter().try_fold(0_u64, |sum, field| sum.checked_add(field.encoded_bytes()?))?;
-    vmsd.encoded_bytes()?.checked_sub(told)?.checked_add(fields)
-}
-
-/// `array_len` of each field as it must have been meant, if that differs for any (defects 3 and 4): in the entries of one array of
-/// pointers, two NULL entries in a row, or elements described one by one, mean that each NULL entry stands for one element; else
-/// a first entry of elements has the length of the whole array instead of its own.
-fn repair_counts(fields: &[Field]) -> Option<Vec<Option<u64>>> {
-    let is_null = |field: &Field| field.type_name == TYPE_NULLPTR;
-    let mut counts = Vec::with_capacity(fields.len());
-    let mut is_changed = false;
-    for group in fields.chunk_by(|a, b| a.name == b.name) {
-        let at = counts.len();
-        counts.extend(group.iter().map(|field| field.array_len));
-        let Some((first, others)) = group.split_first() else { continue };
-        if others.is_empty() || !group.iter().any(is_null) {
-            continue;
-        }
-        let is_one_by_one =
-            group.iter().any(|field| field.index.is_some()) || group.windows(2).any(|pair| pair.iter().all(is_null));
-        let places = counts.get_mut(at..).unwrap_or_default();
-        if is_one_by_one {
-            for (place, field) in places.iter_mut().zip(group) {
-                if is_null(field) && place.is_some() {
-                    *place = None;
-                    is_changed = true;
-                }
-            }
-        } else if !is_null(first)
-            && let Some(whole) = first.array_len
-            && let Some(own) = others
-                .iter()
-                .try_fold(whole, |left, field| left.checked_sub(field.array_len.unwrap_or(1)))
-                .filter(|own| *own > 0)
-            && let Some(place) = places.first_mut()
-        {
-            *place = Some(own);
-            is_changed = true;
-        }
-    }
-    is_changed.then_some(counts)
 }
 
 type Range = std::ops::Range<usize>;
@@ -390,48 +321,10 @@ fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
-/// Values by name in the order of their first appearance; repeated names and elements of arrays become lists.
-#[derive(Default)]
-struct Collected<'a> {
-    entries: Vec<(String, Value)>,
-    places: HashMap<&'a str, usize>,
-}
-
-impl<'a> Collected<'a> {
-    fn push(&mut self, name: &'a str, value: Value, is_element: bool, budget: &mut Budget) -> Result<(), Stop> {
-        let known = self.places.get(name).and_then(|place| self.entries.get_mut(*place));
-        let Some((_, list)) = known else {
-            self.places.insert(name, self.entries.len());
-            let is_list = is_element && !matches!(value, Value::Scalars(_));
-            self.entries.push((name.to_owned(), if is_list { Value::List(vec![value]) } else { value }));
-            return Ok(());
-        };
-        let mut values = match std::mem::replace(list, Value::Null) {
-            Value::List(values) => values,
-            Value::Scalars(array) => expand(&array, budget)?,
-            first => vec![first],
-        };
-        match value {
-            Value::Scalars(array) => values.extend(expand(&array, budget)?),
-            value => values.push(value),
-        }
-        *list = Value::List(values);
-        Ok(())
-    }
-
-    fn into_entries(self) -> Vec<(String, Value)> {
-        self.entries
-    }
-}
-
-fn expand(array: &ScalarArray, budget: &mut Budget) -> Result<Vec<Value>, Stop> {
-    budget.take_values(count(array.len()))?;
-    Ok(array.iter().map(Value::Scalar).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pointer_runs::repaired_bytes;
 
     fn field(name: &str, type_name: &str, size: u64) -> Field {
         Field::scalar(name, type_name, size)

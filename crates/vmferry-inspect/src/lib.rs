@@ -23,6 +23,8 @@
 //! Checked against streams of QEMU 5.2, 7.2, 10.0 and 11.1, for x86, aarch64 and riscv64.
 
 mod analysis;
+mod budget;
+mod collected;
 mod described;
 mod dialect;
 mod error;
@@ -31,6 +33,7 @@ mod footer_search;
 pub mod limits;
 mod locate;
 mod pages;
+mod pointer_runs;
 mod reader;
 pub mod render;
 mod source;

@@ -28,4 +28,4 @@ pub const PAGE_RECORD_BYTES_LIMIT: usize = 256 << 20;
 pub const SPOOL_BYTES_LIMIT: u64 = 1 << 30;
 
 /// The reader's buffer: large enough that system calls cost little beside the copy.
-pub const READ_BUFFER_BYTES: usize = 1 << 20;
+pub const READ_BUFFER_BYTES: usize = 256 << 10;

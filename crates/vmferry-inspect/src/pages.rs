@@ -80,6 +80,22 @@ impl SentPages {
         true
     }
 
+    /// Counts in pages of 2^`new_bits` octets what was counted in pages of 2^`old_bits`.
+    pub(crate) fn change_unit(&mut self, old_bits: u32, new_bits: u32) {
+        let mut changed = SentPages::new(self.budget.clone());
+        changed.is_complete = self.is_complete;
+        for (chunk, words) in (0_u64..).zip(&self.chunks) {
+            for (at, word) in (0_u64..).zip(words.iter().flat_map(|words| words.iter())) {
+                for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
+                    let page =
+                        chunk.saturating_mul(CHUNK_PAGES).saturating_add(at.saturating_mul(64)).saturating_add(bit);
+                    changed.insert((page << old_bits) >> new_bits);
+                }
+            }
+        }
+        *self = changed;
+    }
+
     /// Number of different pages; a lower bound unless [`is_complete`](SentPages::is_complete).
     pub(crate) fn distinct(&self) -> u64 {
         self.distinct
@@ -108,6 +124,18 @@ mod tests {
         }
         assert_eq!(pages.distinct(), oracle.len() as u64);
         assert!(pages.is_complete());
+    }
+
+    #[test]
+    fn pages_are_kept_in_another_unit() {
+        let mut pages = SentPages::new(PageBudget::new());
+        [0, 2, 5000].into_iter().for_each(|page| pages.insert(page));
+        pages.change_unit(12, 10);
+        assert_eq!(pages.distinct(), 3);
+        [0, 8, 20_000, 1].into_iter().for_each(|page| pages.insert(page));
+        assert_eq!(pages.distinct(), 4);
+        pages.change_unit(10, 13);
+        assert_eq!(pages.distinct(), 3);
     }
 
     #[test]

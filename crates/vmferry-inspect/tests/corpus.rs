@@ -54,6 +54,26 @@ fn analysis(name: &str, octets: &[u8]) -> Analysis {
     analyze(Source::from_octets(octets), &Options::default(), &mut ()).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// The octets after one mutation of `mutations.jsonl`.
+fn mutated(octets: &[u8], mutation: &Value) -> Vec<u8> {
+    let offset = usize::try_from(mutation["offset"].as_u64().unwrap()).unwrap();
+    let text = mutation["data"].as_str().unwrap_or_default();
+    let digits = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap());
+    let data: Vec<u8> = digits.map(|pair| u8::from_str_radix(pair, 16).unwrap()).collect();
+    let mut octets = octets.to_vec();
+    match mutation["operation"].as_str().unwrap() {
+        "flip" | "set" => octets[offset..offset + data.len()].copy_from_slice(&data),
+        "truncate" => octets.truncate(offset),
+        "insert" => drop(octets.splice(offset..offset, data)),
+        "delete" => {
+            let length = usize::try_from(mutation["length"].as_u64().unwrap()).unwrap();
+            octets.drain(offset..offset + length);
+        }
+        operation => panic!("unknown operation {operation}"),
+    }
+    octets
+}
+
 fn json(analysis: &Analysis) -> Value {
     serde_json::from_str(&analysis.to_json().unwrap()).unwrap()
 }
@@ -264,4 +284,33 @@ fn without_the_description_the_same_sections_are_found() {
         assert_eq!(places(&with), places(&without), "{name}");
         assert!(without.end.eof && !without.end.vmdesc, "{name}");
     }
+}
+
+#[test]
+fn mutated_streams_are_survived_and_damage_to_framing_is_reported() {
+    let Some(corpus) = corpus() else { return };
+    let text = fs::read_to_string(corpus.join("mutations.jsonl")).unwrap();
+    let mutations: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut missed = Vec::new();
+    for (name, sidecar) in sidecars(&corpus) {
+        let mut own = mutations.iter().filter(|mutation| mutation["stream"] == *name).peekable();
+        if own.peek().is_none() {
+            continue;
+        }
+        let octets = main_channel(&corpus, &sidecar);
+        for mutation in own {
+            let octets = mutated(&octets, mutation);
+            let from_file = analyze(Source::from_octets(&octets), &Options::default(), &mut ());
+            let is_silent = matches!(&from_file, Ok(analysis) if analysis.warnings.is_empty());
+            let error = mutation["error"].as_str().unwrap_or_default();
+            let is_framing = ["section footer", "Unknown savevm section type", "Not a migration stream", "section id"]
+                .iter()
+                .any(|part| error.contains(part));
+            if is_silent && is_framing {
+                missed.push(format!("{mutation}"));
+            }
+        }
+    }
+    println!("{} mutations replayed", mutations.len());
+    assert!(missed.is_empty(), "{} not reported: {:#?}", missed.len(), missed);
 }

@@ -5,6 +5,7 @@
 use std::fmt::Debug;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use vmferry_wire::command::{Advise, Command, DiscardRange};
 use vmferry_wire::configuration::Configuration;
 use vmferry_wire::description::{self, Contents, Description, Device, DeviceBody, Field, Vmsd};
@@ -126,6 +127,13 @@ fn vmsd() -> impl Strategy<Value = Vmsd> {
 }
 
 proptest! {
+    // The same cases each time; the fuzz targets look for others.
+    #![proptest_config(ProptestConfig {
+        rng_seed: RngSeed::Fixed(0x5145_564d),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
     #[test]
     fn commands(command in command()) {
         let octets = encoded(&command, Command::encode);

@@ -215,6 +215,8 @@ impl Walk<'_> {
 
     fn body_end(&mut self, section_id: u32, entry: Option<usize>) -> Step<BodyEnd> {
         let told = entry.and_then(|entry| Some(self.described.as_ref()?.body_bytes(entry))).unwrap_or_default();
+        // What stands in the place of the footer where the description says that it is.
+        let mut fault = None;
         for octets in told.into_iter().flatten() {
             let length = usize::try_from(octets).unwrap_or(usize::MAX);
             if length > SECTION_BODY_BYTES_LIMIT {
@@ -223,14 +225,20 @@ impl Walk<'_> {
             let total = length.saturating_add(FOOTER_BYTES);
             if self.reader.fill(total)? {
                 let behind = self.reader.buffered().get(length..).unwrap_or_default();
-                if Footer::decode(behind, section_id).is_ok() {
-                    return Ok(BodyEnd::Told(length));
+                match Footer::decode(behind, section_id) {
+                    Ok(_) => return Ok(BodyEnd::Told(length)),
+                    Err(error) => {
+                        let base = self.reader.position().saturating_add(octets);
+                        fault.get_or_insert(Halt::wire(base, error));
+                    }
                 }
             }
         }
-        match self.search_end(section_id)? {
-            Some(length) => Ok(BodyEnd::Guessed(length)),
-            None => match told {
+        match (self.search_end(section_id), fault) {
+            (Ok(Some(length)), _) => Ok(BodyEnd::Guessed(length)),
+            (Ok(None) | Err(Halt::Truncated { .. }), Some(fault)) => Err(fault),
+            (Err(halt), _) => Err(halt),
+            (Ok(None), None) => match told {
                 [Some(octets), _] if octets > count(SECTION_BODY_BYTES_LIMIT) => Ok(BodyEnd::TooLong(octets)),
                 _ => {
                     let limit = count(SECTION_BODY_BYTES_LIMIT);

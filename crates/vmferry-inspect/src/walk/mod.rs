@@ -16,6 +16,7 @@
 
 mod bodies;
 mod iterative;
+mod page_size;
 mod ram;
 
 use std::collections::HashMap;
@@ -32,10 +33,10 @@ use vmferry_wire::section::{COMMAND, EOF, Element, Footer, SECTION_FULL, SECTION
 
 use crate::Options;
 use crate::analysis::{Analysis, CommandReport, Warning};
+use crate::budget::Budget;
 use crate::described::Described;
 use crate::dialect::Dialect;
 use crate::error::{AnalyzeError, Halt, Malformed, Step, StreamFault};
-use crate::fields::Budget;
 use crate::limits::{COMMAND_COUNT_LIMIT, WARNING_COUNT_LIMIT};
 use crate::locate::find_description;
 use crate::reader::{Input, StreamReader};
@@ -187,7 +188,10 @@ impl Walk<'_> {
                 self.warn(offset, format!("in the description: {reason}; 4096 is taken"));
                 TargetPage::KIB_4
             }),
-            (None, None) => TargetPage::KIB_4,
+            (None, None) => {
+                self.ram.is_page_assumed = true;
+                TargetPage::KIB_4
+            }
         };
         self.ram.is_mapped = self.has_capability("mapped-ram");
         self.ram.has_guest_addresses = self.has_capability("x-ignore-shared");
@@ -306,6 +310,12 @@ impl Walk<'_> {
         }
         self.reader.consume(length);
         self.warn_unmet(offset);
+        let described = self.described.as_ref().and_then(Described::page_bytes);
+        if let Some(bytes) = described.filter(|bytes| *bytes != self.ram.page.bytes()) {
+            let text =
+                format!("in the description pages have {bytes} octets, the stream has {}", self.ram.page.bytes());
+            self.warn(offset, text);
+        }
         Ok(())
     }
 

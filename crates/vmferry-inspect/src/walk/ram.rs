@@ -17,6 +17,8 @@ use crate::walk::Walk;
 /// RAM of the stream so far.
 pub(super) struct RamWalk {
     pub(super) page: TargetPage,
+    /// Whether nothing has told the page size yet.
+    pub(super) is_page_assumed: bool,
     pub(super) is_mapped: bool,
     pub(super) has_guest_addresses: bool,
     pub(super) is_postcopy_advised: bool,
@@ -27,7 +29,9 @@ pub(super) struct RamWalk {
     blocks: Vec<Block>,
     by_name: HashMap<Name, usize>,
     /// Block of the previous page record.
-    current: Option<usize>,
+    pub(super) current: Option<usize>,
+    /// Offset of the previous page record in its block.
+    pub(super) last_offset: u64,
     page_budget: PageBudget,
 }
 
@@ -62,6 +66,7 @@ impl RamWalk {
     pub(super) fn new() -> RamWalk {
         RamWalk {
             page: TargetPage::KIB_4,
+            is_page_assumed: false,
             is_mapped: false,
             has_guest_addresses: false,
             is_postcopy_advised: false,
@@ -72,6 +77,7 @@ impl RamWalk {
             blocks: Vec::new(),
             by_name: HashMap::new(),
             current: None,
+            last_offset: 0,
             page_budget: PageBudget::new(),
         }
     }
@@ -103,6 +109,9 @@ impl RamWalk {
     pub(super) fn body(&mut self, reader: &mut StreamReader<'_>) -> Step<()> {
         self.is_started = true;
         loop {
+            if self.is_page_assumed {
+                self.settle_page(reader)?;
+            }
             let at = reader.position();
             let (record, used) = match Record::decode(reader.buffered(), self.page) {
                 Ok(Decoded::Complete { value, used }) => (value, used),
@@ -148,6 +157,7 @@ impl RamWalk {
             (BlockRef::Named(name), _) => self.find_block(at, name)?,
         };
         self.current = Some(index);
+        self.last_offset = page.offset;
         let bits = self.page.bits();
         let page_bytes = self.page.bytes();
         let Some(block) = self.blocks.get_mut(index) else {
@@ -160,6 +170,22 @@ impl RamWalk {
         block.count(page.kind);
         block.sent.insert(page.offset >> bits);
         Ok(())
+    }
+
+    pub(super) fn block_index(&self, name: &str) -> Option<usize> {
+        self.by_name.get(name).copied()
+    }
+
+    pub(super) fn used_bytes(&self, index: usize) -> Option<u64> {
+        self.blocks.get(index).map(|block| block.used_bytes)
+    }
+
+    /// Goes on with another page size; the pages so far were counted by their offsets in units of the old one.
+    pub(super) fn change_page(&mut self, page: TargetPage) {
+        for block in &mut self.blocks {
+            block.sent.change_unit(self.page.bits(), page.bits());
+        }
+        self.page = page;
     }
 
     #[cold]
@@ -175,7 +201,7 @@ impl RamWalk {
             return Err(Halt::malformed(at, StreamFault::PageBeforeBlockList));
         }
         let unknown = || Halt::malformed(at, StreamFault::UnknownBlock { name: name.to_owned() });
-        self.by_name.get(name).copied().ok_or_else(unknown)
+        self.block_index(name).ok_or_else(unknown)
     }
 
     fn block_list(&mut self, reader: &mut StreamReader<'_>, total: u64) -> Step<()> {

@@ -19,6 +19,8 @@ HERE = pathlib.Path(__file__).parent
 PC = ["-M", "pc", "-m", "1M", "-bios", "{zeros}"]
 VIRT = ["-M", "virt", "-m", "2M", "-bios", "none"]
 
+LOADER = "loader,addr=0x20000000,data=0x1122334455667788,data-len=8"
+
 STREAMS = {
     "pc-5.2": ("5.2", "x86_64", PC),
     "pc-7.2": ("7.2", "x86_64", PC + ["-device", "e1000,romfile=", "-smp", "2"]),
@@ -27,6 +29,8 @@ STREAMS = {
     "virt-riscv64-10.0": ("10.0", "riscv64", VIRT),
     "virt-riscv64-11.1": ("11.1", "riscv64", VIRT),
     "virt-aarch64-7.2": ("7.2", "aarch64", ["-M", "virt", "-m", "2M"]),
+    # Pages of 1 KiB, the smallest of the ARM family: the configuration does not tell them.
+    "lm3s811evb-7.2": ("7.2", "aarch64", ["-M", "lm3s811evb", "-device", LOADER]),
     "none-10.0": ("10.0", "x86_64", ["-M", "none"]),
 }
 
@@ -42,7 +46,7 @@ def command(qemu, name, **arguments):
             return answer["return"]
 
 
-def erase_roms(stream):
+def erase_roms(stream, page):
     """Overwrites the pages of ROM blocks in place. docs/spec/ram.md part A."""
     at = stream.index(b"\x03ram" + bytes(7) + b"\x04") + 12
     left = int.from_bytes(stream[at : at + 8], "big") - 4
@@ -68,9 +72,9 @@ def erase_roms(stream):
                 at += 1 + stream[at]
             if word & 0x08:
                 if block.startswith(b"/rom@") or block.endswith(b"rom") or block.endswith(b"bios"):
-                    stream[at : at + 4096] = bytes(4096)
+                    stream[at : at + page] = bytes(page)
                     erased += 1
-                at += 4096
+                at += page
             elif word & 0x02:
                 at += 1
         at += 5
@@ -96,7 +100,7 @@ def record(qemus, folder, name, version, target, arguments):
     if status == "failed":
         sys.exit(f"{name}: the migration failed")
     octets = bytearray(stream.read_bytes())
-    print(name, len(octets), "octets,", erase_roms(octets), "pages erased")
+    print(name, len(octets), "octets,", erase_roms(octets, 1024 if "lm3s" in name else 4096), "pages erased")
     stream.write_bytes(octets)
     if len(octets) < 4096:
         (HERE / stream.name).write_bytes(octets)
