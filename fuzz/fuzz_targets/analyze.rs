@@ -1,6 +1,7 @@
 //! The analyzer on any stream.
 //!
-//! Oracles: no panic, memory within libFuzzer's limit; every offset is inside the stream; a file and a pipe give the same report.
+//! Oracles: no panic, memory within libFuzzer's limit; every offset is inside the stream; a file and a pipe give the
+//! same report.
 
 #![no_main]
 

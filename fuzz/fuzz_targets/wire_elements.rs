@@ -1,7 +1,7 @@
 //! Every decoder of `vmferry-wire` on any octets.
 //!
-//! Oracles: no panic; `NeedMore` asks for more than there is; a decoded value encodes to the octets that it came from, or, where
-//! the wire has several forms of one value, to octets that decode to the same value.
+//! Oracles: no panic; `NeedMore` asks for more than there is; a decoded value encodes to the octets that it came from,
+//! or, where the wire has several forms of one value, to octets that decode to the same value.
 
 #![no_main]
 

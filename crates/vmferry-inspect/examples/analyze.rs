@@ -1,5 +1,5 @@
-//! Prints the report on a stream: `analyze [--json] FILE|-`. The `vmferry` command does more; this is the library alone, for
-//! measurements.
+//! Prints the report on a stream: `analyze [--json] FILE|-`. The `vmferry` command does more; this is the library
+//! alone, for measurements.
 
 use std::error::Error;
 use std::path::Path;

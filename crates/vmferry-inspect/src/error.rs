@@ -134,7 +134,8 @@ pub enum StreamFault {
     },
     /// The end of a section that is not described was not found.
     #[error(
-        "no end of this section within {limit} octets: it is not described, and no footer with a plausible element behind follows"
+        "no end of this section within {limit} octets: it is not described, and no footer with a plausible element \
+         behind follows"
     )]
     NoFooterFound {
         /// How far was searched.

@@ -1,9 +1,9 @@
 //! Decodes the body of a section with the help of its description.
 //!
-//! A field of the description tells its codec and the octets of one element, so the body is cut into exactly as many octets as
-//! each entry has; a structure must use up its own. Where the sums disagree, the entry is one of the known defects
-//! (`docs/spec/vmdesc.md` section A5): counts of pointer arrays are repaired (defects 3 and 4), and what cannot be repaired is
-//! shown as octets with a warning that says where.
+//! A field of the description tells its codec and the octets of one element, so the body is cut into exactly as many
+//! octets as each entry has; a structure must use up its own. Where the sums disagree, the entry is one of the known
+//! defects (`docs/spec/vmdesc.md` section A5): counts of pointer arrays are repaired (defects 3 and 4), and what cannot
+//! be repaired is shown as octets with a warning that says where.
 
 use vmferry_wire::description::{Contents, Field, TYPE_NULLPTR, Vmsd};
 use vmferry_wire::section::SUBSECTION;

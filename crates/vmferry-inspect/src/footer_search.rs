@@ -1,7 +1,7 @@
 //! The end of a section that no description tells the length of.
 //!
-//! `docs/spec/vmdesc.md` section A6: search `7e` + section id such that a plausible element follows. It held on every stream that was
-//! tried, but data may contain these octets: the result is a guess, and is reported as one.
+//! `docs/spec/vmdesc.md` section A6: search `7e` + section id such that a plausible element follows. It held on every
+//! stream that was tried, but data may contain these octets: the result is a guess, and is reported as one.
 
 use vmferry_wire::section::{
     COMMAND, EOF, FOOTER_BYTES, SECTION_END, SECTION_FOOTER, SECTION_FULL, SECTION_PART, SECTION_START, VMDESCRIPTION,
@@ -24,8 +24,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) is_in_package: bool,
 }
 
-/// Length of the body at the start of `octets`, from `from` on. `None` if no footer follows in them, or if the element behind the
-/// first candidate is cut by their end, which only more octets can decide.
+/// Length of the body at the start of `octets`, from `from` on. `None` if no footer follows in them, or if the element
+/// behind the first candidate is cut by their end, which only more octets can decide.
 pub(crate) fn find(octets: &[u8], from: usize, surroundings: Surroundings<'_>) -> Option<usize> {
     let mut footer = [0; FOOTER_BYTES];
     let [mark, id @ ..] = &mut footer;

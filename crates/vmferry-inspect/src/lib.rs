@@ -12,13 +12,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Device sections have no length in the stream: they are cut and decoded with the help of the description behind it. Of RAM one
-//! bit a page is kept, of devices at most what [`limits`] says; a stream can make the analysis neither take more nor panic.
+//! Device sections have no length in the stream: they are cut and decoded with the help of the description behind it.
+//! Of RAM one bit a page is kept, of devices at most what [`limits`] says; a stream can make the analysis neither take
+//! more nor panic.
 //!
 //! # What it does not do
 //!
-//! It does not read the further channels of multifd and preempt streams (the main channel is walked, with a warning), and does not
-//! judge whether a stream is loadable.
+//! It does not read the further channels of multifd and preempt streams (the main channel is walked, with a warning),
+//! and does not judge whether a stream is loadable.
 //!
 //! Checked against streams of QEMU 5.2, 7.2, 10.0 and 11.1, for x86, aarch64 and riscv64.
 
@@ -67,8 +68,8 @@ impl Default for Options {
 ///
 /// # Errors
 ///
-/// [`AnalyzeError::Malformed`] if the octets are not a migration stream, or damaged; it has the offset, the section, and what was
-/// read before. [`AnalyzeError::Io`] if reading or keeping fails.
+/// [`AnalyzeError::Malformed`] if the octets are not a migration stream, or damaged; it has the offset, the section,
+/// and what was read before. [`AnalyzeError::Io`] if reading or keeping fails.
 pub fn analyze(source: Source<'_>, options: &Options, progress: &mut dyn Progress) -> Result<Analysis, AnalyzeError> {
     walk::walk(source, options, progress)
 }

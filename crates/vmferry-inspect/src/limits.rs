@@ -1,14 +1,14 @@
 //! Limits on what a stream may cost, each with its reason. Those of single messages are in [`vmferry_wire::limits`].
 
-/// Octets of one section's body that are held and decoded. Device state is some KiB; the largest bodies known (storage keys,
-/// TPM blobs) are a few MiB. A described body beyond it is skipped.
+/// Octets of one section's body that are held and decoded. Device state is some KiB; the largest bodies known (storage
+/// keys, TPM blobs) are a few MiB. A described body beyond it is skipped.
 pub const SECTION_BODY_BYTES_LIMIT: usize = 64 << 20;
 
 /// Octets of bodies, of all sections together, that are decoded and kept in the report.
 pub const DEVICE_STATE_BYTES_LIMIT: u64 = 256 << 20;
 
-/// Values in the report. The largest stream of the corpus has 20 thousand; an array of integers counts as one. What passes the
-/// limit is shown as octets.
+/// Values in the report. The largest stream of the corpus has 20 thousand; an array of integers counts as one. What
+/// passes the limit is shown as octets.
 pub const VALUE_COUNT_LIMIT: u64 = 1 << 20;
 
 /// Sections in the report; a machine with every device that QEMU has would have some hundred.
@@ -23,8 +23,9 @@ pub const WARNING_COUNT_LIMIT: usize = 1000;
 /// Memory for the record of which pages were sent: one bit a page, 8 TiB of guest RAM with pages of 4 KiB.
 pub const PAGE_RECORD_BYTES_LIMIT: usize = 256 << 20;
 
-/// Octets of a pipe that are kept in an unlinked file, from the first section that cannot be walked without the description on.
-/// Behind RAM only device state and the description follow; more than this is walked without description.
+/// Octets of a pipe that are kept in an unlinked file, from the first section that cannot be walked without the
+/// description on. Behind RAM only device state and the description follow; more than this is walked without
+/// description.
 pub const SPOOL_BYTES_LIMIT: u64 = 1 << 30;
 
 /// The reader's buffer: large enough that system calls cost little beside the copy.

@@ -1,7 +1,7 @@
 //! Finds the description at the end of what can be read from any place.
 //!
-//! `docs/spec/vmdesc.md` section A7: the last `00 06` + u32 + `{` whose length ends exactly at the end and whose text parses. QEMU
-//! ignores octets behind the description, so one that ends earlier is taken where none ends exactly.
+//! `docs/spec/vmdesc.md` section A7: the last `00 06` + u32 + `{` whose length ends exactly at the end and whose text
+//! parses. QEMU ignores octets behind the description, so one that ends earlier is taken where none ends exactly.
 
 use std::io::{self, Read, SeekFrom};
 
@@ -46,8 +46,8 @@ pub(crate) fn find_description(file: &mut dyn ReadSeek) -> io::Result<Option<Loc
     }
 }
 
-/// The last place in `octets` where a description starts. Linear: the text of a candidate has no NUL, so parsing it stops before
-/// the next candidate, which starts with one.
+/// The last place in `octets` where a description starts. Linear: the text of a candidate has no NUL, so parsing it
+/// stops before the next candidate, which starts with one.
 fn candidate(octets: &[u8], ends_at_end: bool) -> Option<(usize, Description)> {
     let mut searched = octets;
     loop {

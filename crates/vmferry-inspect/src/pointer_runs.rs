@@ -1,8 +1,8 @@
 //! Counts of pointer arrays in descriptions, as they must have been meant.
 //!
-//! QEMU describes an array of pointers by its runs of NULL and other elements. `docs/spec/vmdesc.md` section A5 lists how the
-//! counts of the runs are wrong: a first run of elements has the length of the whole array (defect 3), and NULL elements
-//! described one by one have counts above 1 (defect 4).
+//! QEMU describes an array of pointers by its runs of NULL and other elements. `docs/spec/vmdesc.md` section A5 lists
+//! how the counts of the runs are wrong: a first run of elements has the length of the whole array (defect 3), and NULL
+//! elements described one by one have counts above 1 (defect 4).
 
 use vmferry_wire::description::{Field, TYPE_NULLPTR, Vmsd};
 
@@ -18,9 +18,9 @@ pub(crate) fn repaired_bytes(vmsd: &Vmsd) -> Option<u64> {
     vmsd.encoded_bytes()?.checked_sub(told)?.checked_add(fields)
 }
 
-/// `array_len` of each field as it must have been meant, if that differs for any (defects 3 and 4): in the entries of one array of
-/// pointers, two NULL entries in a row, or elements described one by one, mean that each NULL entry stands for one element; else
-/// a first entry of elements has the length of the whole array instead of its own.
+/// `array_len` of each field as it must have been meant, if that differs for any (defects 3 and 4): in the entries of
+/// one array of pointers, two NULL entries in a row, or elements described one by one, mean that each NULL entry stands
+/// for one element; else a first entry of elements has the length of the whole array instead of its own.
 pub(crate) fn repair_counts(fields: &[Field]) -> Option<Vec<Option<u64>>> {
     let is_null = |field: &Field| field.type_name == TYPE_NULLPTR;
     let mut counts = Vec::with_capacity(fields.len());

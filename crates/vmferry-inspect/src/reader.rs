@@ -179,7 +179,8 @@ impl<'a> StreamReader<'a> {
         }
     }
 
-    /// Moves a file's cursor over `left` octets, with nothing buffered; a pipe stays. Returns what is still to be skipped.
+    /// Moves a file's cursor over `left` octets, with nothing buffered; a pipe stays. Returns what is still to be
+    /// skipped.
     fn seek_over(&mut self, left: u64) -> Step<u64> {
         let Input::Seekable { file, len } = &mut self.input else { return Ok(left) };
         let target = self.position.saturating_add(left);

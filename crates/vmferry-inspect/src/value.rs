@@ -10,7 +10,8 @@
 //! | arrays, repeated names | [`Value::Scalars`], [`Value::List`] | list |
 //! | `struct` | [`Value::Object`] | object; its subsections under the key `subsections` |
 //!
-//! Arrays of integers stay the octets that they were in the stream: a report must not take many times the memory of its stream.
+//! Arrays of integers stay the octets that they were in the stream: a report must not take many times the memory of its
+//! stream.
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 

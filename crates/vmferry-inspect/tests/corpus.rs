@@ -1,7 +1,7 @@
 //! Every stream of the corpus against the decode that QEMU's own script prints, and against its sidecar.
 //!
-//! The corpus is not part of the repository. It is looked for in `$VMFERRY_CORPUS`, then beside the repository; without it the
-//! tests say so and pass.
+//! The corpus is not part of the repository. It is looked for in `$VMFERRY_CORPUS`, then beside the repository; without
+//! it the tests say so and pass.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test may panic")]
 
@@ -80,8 +80,8 @@ fn json(analysis: &Analysis) -> Value {
 
 /// A value of the official decode in our form: its text is parsed, and nothing else is changed.
 ///
-/// `docs/spec/vmdesc.md` section A7: integers are hexadecimal, negative ones also decimal; octets are pairs of digits with blanks
-/// between; subsections stand among the fields, under their full names.
+/// `docs/spec/vmdesc.md` section A7: integers are hexadecimal, negative ones also decimal; octets are pairs of digits
+/// with blanks between; subsections stand among the fields, under their full names.
 fn official(value: &Value, ours: &Value) -> Value {
     match value {
         Value::String(text) => official_text(text, ours),
@@ -104,7 +104,8 @@ fn official_text(text: &str, ours: &Value) -> Value {
     if number > 1 << 53 {
         return Value::String(format!("0x{number:x}"));
     }
-    // The script shows the "equal" types of 8, 16 and 64 bits as signed, ours are as typed; none of them is negative here.
+    // The script shows the "equal" types of 8, 16 and 64 bits as signed, ours are as typed; none of them is negative
+    // here.
     assert!(ours.is_number(), "{text} is a number, ours is {ours}");
     Value::from(number)
 }

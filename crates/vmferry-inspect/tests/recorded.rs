@@ -1,4 +1,5 @@
-//! The streams in `tests/data`: what is reported of them, and of what becomes of them when they are cut, damaged or lied about.
+//! The streams in `tests/data`: what is reported of them, and of what becomes of them when they are cut, damaged or
+//! lied about.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test may panic")]
 

@@ -14,8 +14,8 @@
 //! | 10 | RECV_BITMAP | 1 + n | block name |
 //! | 11 | SWITCHOVER_START | 0 | |
 //!
-//! Source: `docs/spec/stream.md` section 6, `docs/spec/postcopy.md` sections 1 and 5. An unknown command cannot be skipped,
-//! although it says its length: a new one is an incompatible change.
+//! Source: `docs/spec/stream.md` section 6, `docs/spec/postcopy.md` sections 1 and 5. An unknown command cannot be
+//! skipped, although it says its length: a new one is an incompatible change.
 
 use crate::decode::{Cursor, DecodeResult, Step, run};
 use crate::error::Reason;

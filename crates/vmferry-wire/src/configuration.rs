@@ -13,11 +13,12 @@
 //! | `configuration/capabilities` | 1 | u32 count, then count counted strings | a validated capability is on |
 //! | `configuration/uuid` | 1 | 16 octets | a UUID is set and `validate-uuid` is on |
 //!
-//! Neither the name nor the version of the section is on the wire, and no footer follows. Source: `docs/spec/stream.md` section
+//! Neither the name nor the version of the section is on the wire, and no footer follows. Source: `docs/spec/stream.md`
+//! section
 //! 3. That the names of the machine types are *equal* is the caller's check: QEMU compares a prefix (section 3.3).
 //!
-//! Differs from QEMU: a subsection that appears twice is refused, as is a version of a subsection above 255 (QEMU looks at its
-//! low eight bits).
+//! Differs from QEMU: a subsection that appears twice is refused, as is a version of a subsection above 255 (QEMU looks
+//! at its low eight bits).
 
 use crate::decode::{Cursor, DecodeResult, Step, run};
 use crate::description::{Field, Vmsd};
@@ -57,13 +58,13 @@ impl Configuration {
         Configuration { machine, target_page: None, capabilities: None, uuid: None }
     }
 
-    /// Decodes the section from its type octet on. One octet behind the section must be in the input: it decides whether a
-    /// subsection follows, and every stream has it.
+    /// Decodes the section from its type octet on. One octet behind the section must be in the input: it decides
+    /// whether a subsection follows, and every stream has it.
     ///
     /// # Errors
     ///
-    /// Another type octet; a machine name over [`MACHINE_NAME_LIMIT`]; a subsection that is unknown, repeated, of another
-    /// version, or malformed.
+    /// Another type octet; a machine name over [`MACHINE_NAME_LIMIT`]; a subsection that is unknown, repeated, of
+    /// another version, or malformed.
     pub fn decode(input: &[u8]) -> DecodeResult<Configuration> {
         run(input, |c| {
             let found = c.u8()?;
@@ -114,8 +115,8 @@ impl Configuration {
 
     /// The description of this section, as QEMU 10.0 writes it.
     ///
-    /// Differs from QEMU: two capability names of different lengths are described one by one; QEMU describes the first and a
-    /// count (`docs/spec/vmdesc.md` section A5, defect 1).
+    /// Differs from QEMU: two capability names of different lengths are described one by one; QEMU describes the first
+    /// and a count (`docs/spec/vmdesc.md` section A5, defect 1).
     pub fn description(&self) -> Vmsd {
         let Configuration { machine, target_page, capabilities, uuid } = self;
         let mut subsections = Vec::new();
@@ -186,8 +187,8 @@ fn machine_name(c: &mut Cursor<'_>) -> Step<Name> {
     }
 }
 
-/// The name of the subsection at the cursor, consumed; `None` if what follows is not one of the configuration's. The rules are
-/// those of every description: `docs/spec/vmstate.md` section 6.2.
+/// The name of the subsection at the cursor, consumed; `None` if what follows is not one of the configuration's. The
+/// rules are those of every description: `docs/spec/vmstate.md` section 6.2.
 fn subsection_name<'a>(c: &mut Cursor<'a>) -> Step<Option<&'a str>> {
     let mut ahead = *c;
     if ahead.u8()? != SUBSECTION {

@@ -25,8 +25,8 @@ pub enum Decoded<T> {
     },
     /// The input ends inside the value. What is there was acceptable so far.
     NeedMore {
-        /// Octets, counted from the start of the input, that the decoder wants to see next time. More than the input has;
-        /// the whole value may take still more.
+        /// Octets, counted from the start of the input, that the decoder wants to see next time. More than the input
+        /// has; the whole value may take still more.
         total: usize,
     },
 }

@@ -30,8 +30,8 @@ pub enum Trailer {
 }
 
 impl Trailer {
-    /// Decodes what follows the end. No input at all is a stream without description; the caller knows that it is at the
-    /// end of its input.
+    /// Decodes what follows the end. No input at all is a stream without description; the caller knows that it is at
+    /// the end of its input.
     ///
     /// # Errors
     ///

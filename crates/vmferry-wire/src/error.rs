@@ -1,7 +1,7 @@
 //! Why octets are not a migration stream.
 //!
-//! [`WireError`] is one word wide and says where: its offset counts from the first octet that the decoder was given, and the
-//! caller, who knows where in the stream that was, adds its own position with [`WireError::at`].
+//! [`WireError`] is one word wide and says where: its offset counts from the first octet that the decoder was given,
+//! and the caller, who knows where in the stream that was, adds its own position with [`WireError::at`].
 
 use std::fmt;
 
@@ -22,7 +22,8 @@ impl WireError {
         WireError(Box::new(Detail { offset, reason }))
     }
 
-    /// Position of the octets that were refused: relative to the decoder's input until [`at`](WireError::at) was called.
+    /// Position of the octets that were refused: relative to the decoder's input until [`at`](WireError::at) was
+    /// called.
     pub fn offset(&self) -> u64 {
         self.0.offset
     }
@@ -194,8 +195,8 @@ impl fmt::Display for Reason {
             Reason::UnsupportedVersion { found } => write!(f, "stream version {found} is not supported, only 3 is"),
             Reason::ConfigurationMissing { found } => write!(
                 f,
-                "configuration section missing: found octet 0x{found:02x} instead of 0x07 (a machine type that sends none has \
-                 send-configuration off)"
+                "configuration section missing: found octet 0x{found:02x} instead of 0x07 (a machine type that sends \
+                 none has send-configuration off)"
             ),
             Reason::Unexpected { what, found, expected } => {
                 write!(f, "{what} is 0x{found:x}, only 0x{expected:x} is accepted")
@@ -203,7 +204,8 @@ impl fmt::Display for Reason {
             Reason::OutOfRange { what, found, min, max } => write!(f, "{what} is {found}, accepted is {min} to {max}"),
             Reason::UnknownSectionType { found } => write!(
                 f,
-                "unknown section type 0x{found:02x}; expected a section (01 to 04), a command (08) or the end of the stream (00)"
+                "unknown section type 0x{found:02x}; expected a section (01 to 04), a command (08) or the \
+                 end of the stream (00)"
             ),
             Reason::MissingFooter { found } => {
                 write!(f, "missing section footer: found octet 0x{found:02x} instead of 0x7e")

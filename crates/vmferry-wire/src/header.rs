@@ -5,8 +5,8 @@
 //! | 0 | 4 | `51 45 56 4d` | magic, "QEVM" |
 //! | 4 | 4 | `00 00 00 03` | version |
 //!
-//! Source: `docs/spec/stream.md` sections 1 and 3. Which of several connections is the main one is told from the first four
-//! octets, without consuming them: [`is_main_channel`].
+//! Source: `docs/spec/stream.md` sections 1 and 3. Which of several connections is the main one is told from the first
+//! four octets, without consuming them: [`is_main_channel`].
 
 use crate::decode::{DecodeResult, run};
 use crate::error::Reason;

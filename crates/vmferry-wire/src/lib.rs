@@ -1,7 +1,8 @@
 //! QEMU's migration stream as types: octets in, values out, and back.
 //!
-//! The crate does no I/O, starts no thread, reads no clock and contains no `unsafe`. Every decoder is a function from octets to
-//! a [`Decoded`] value or the wish for more octets, so that a socket driver, a file analyzer and a fuzzer use the same code.
+//! The crate does no I/O, starts no thread, reads no clock and contains no `unsafe`. Every decoder is a function from
+//! octets to a [`Decoded`] value or the wish for more octets, so that a socket driver, a file analyzer and a fuzzer use
+//! the same code.
 //!
 //! ```text
 //! stream  = header [configuration] *element EOF [vmdescription]        docs/spec/stream.md section 2

@@ -19,28 +19,29 @@ pub const TARGET_PAGE_BITS_MIN: u32 = 10;
 /// Largest target page, 1 MiB. The largest that a target of QEMU has is 64 KiB.
 pub const TARGET_PAGE_BITS_MAX: u32 = 20;
 
-/// RAM in one stream. Addresses of every architecture that QEMU emulates end below 2^57; the head room keeps sums of two
-/// addresses far from 2^64.
+/// RAM in one stream. Addresses of every architecture that QEMU emulates end below 2^57; the head room keeps sums of
+/// two addresses far from 2^64.
 pub const RAM_BYTES_LIMIT: u64 = 1 << 57;
 
 /// RAM blocks in one stream. A machine has tens; one with 256 memory slots has hundreds.
 pub const BLOCK_COUNT_LIMIT: usize = 4096;
 
-/// Octets of a page compressed by the `compress` capability, beyond the page itself: zlib's bound for incompressible data
-/// (5 octets per 16 KiB block, 6 of frame) with room to spare.
+/// Octets of a page compressed by the `compress` capability, beyond the page itself: zlib's bound for incompressible
+/// data (5 octets per 16 KiB block, 6 of frame) with room to spare.
 pub const COMPRESSED_PAGE_SLACK_BYTES: u32 = 1024;
 
 /// Octets of a return-path message's payload (`docs/spec/postcopy.md` section 2).
 pub const RETURN_PATH_PAYLOAD_LIMIT: u16 = 512;
 
-/// Default for the octets of a package (`docs/spec/postcopy.md` section 3.2): device state is some MiB, with large virtio or
-/// VFIO devices some hundred. The driver grows its buffer with the octets that arrive, never by the announced number.
+/// Default for the octets of a package (`docs/spec/postcopy.md` section 3.2): device state is some MiB, with large
+/// virtio or VFIO devices some hundred. The driver grows its buffer with the octets that arrive, never by the announced
+/// number.
 pub const PACKAGE_BYTES_LIMIT: u32 = 512 << 20;
 
-/// Octets of the description that are parsed. QEMU's own tool stops at 10 MiB (`docs/spec/vmdesc.md` section A7); the largest
-/// description in the corpus is 60 KiB.
+/// Octets of the description that are parsed. QEMU's own tool stops at 10 MiB (`docs/spec/vmdesc.md` section A7); the
+/// largest description in the corpus is 60 KiB.
 pub const DESCRIPTION_BYTES_LIMIT: u32 = 16 << 20;
 
-/// Nesting of objects inside the description. A structure in a structure takes two, and real ones nest five deep; the limit keeps
-/// recursion off the end of a thread's stack.
+/// Nesting of objects inside the description. A structure in a structure takes two, and real ones nest five deep; the
+/// limit keeps recursion off the end of a thread's stack.
 pub const DESCRIPTION_DEPTH_LIMIT: usize = 64;

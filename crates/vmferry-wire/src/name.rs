@@ -2,8 +2,8 @@
 //!
 //! Id strings of sections, RAM blocks, subsections and capabilities are named so. A [`Name`] has 1 to 255 octets.
 //!
-//! Differs from QEMU: a name must be UTF-8 and must not hold a NUL. QEMU compares names as C strings, so that `ram\0x` finds
-//! the block `ram` (`docs/spec/ram.md` section A3).
+//! Differs from QEMU: a name must be UTF-8 and must not hold a NUL. QEMU compares names as C strings, so that `ram\0x`
+//! finds the block `ram` (`docs/spec/ram.md` section A3).
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -10,8 +10,8 @@
 //! | 6 | RESUME_ACK | 4 | u32 = 1 |
 //! | 7 | SWITCHOVER_ACK | 0 | |
 //!
-//! Each is `u16` type, `u16` length, payload. The ID form of a request has the lower number. Source: `docs/spec/postcopy.md`
-//! section 2.
+//! Each is `u16` type, `u16` length, payload. The ID form of a request has the lower number. Source:
+//! `docs/spec/postcopy.md` section 2.
 
 use crate::decode::{DecodeResult, run};
 use crate::error::Reason;

@@ -18,7 +18,8 @@ use vmferry_wire::return_path::ReturnPathMessage;
 use vmferry_wire::section::{Element, Footer, SectionHeader, SectionIdent};
 use vmferry_wire::{DecodeResult, Decoded, Name};
 
-/// Every proper prefix of `octets` asks for more, and for no more than there is; the whole is `value`, whatever follows it.
+/// Every proper prefix of `octets` asks for more, and for no more than there is; the whole is `value`, whatever follows
+/// it.
 fn assert_round_trip<T: PartialEq + Debug>(octets: &[u8], value: &T, decode: impl Fn(&[u8]) -> DecodeResult<T>) {
     for cut in 0..octets.len() {
         match decode(&octets[..cut]).unwrap() {
@@ -191,7 +192,8 @@ proptest! {
         let page_bytes = page_bits.map(|bits| 1 << bits);
         let entry = BlockEntry { name, used_bytes: pages * page.bytes(), page_bytes, guest_address, mapped_ram };
         let page_size = if page_bytes.is_some() { PageSizeWord::Present } else { PageSizeWord::Absent };
-        let layout = EntryLayout { page_size, guest_address: guest_address.is_some(), mapped_ram: mapped_ram.is_some() };
+        let (guest_address, mapped_ram) = (guest_address.is_some(), mapped_ram.is_some());
+        let layout = EntryLayout { page_size, guest_address, mapped_ram };
         let decode = |octets: &[u8]| BlockEntry::decode(octets, layout, page);
         assert_round_trip(&encoded(&entry, BlockEntry::encode), &entry, decode);
     }
@@ -265,13 +267,16 @@ fn descriptions_of_pointer_arrays_are_read_and_written() {
     let element =
         r#""struct": {"vmsd_name": "i", "version": 0, "fields": [{"name": "v", "type": "int32", "size": 4}]}"#;
     let device = |fields: &str| {
-        format!(
-            r#"{{"devices": [{{"name": "d", "instance_id": 0, "vmsd_name": "d", "version": 1, "fields": [{fields}]}}]}}"#
-        )
+        let head = r#"{"devices": [{"name": "d", "instance_id": 0, "vmsd_name": "d", "version": 1, "fields": ["#;
+        format!("{head}{fields}]}}]}}")
     };
-    let runs = format!(
-        r#"{{"name": "ar", "array_len": 2, "type": "nullptr", "size": 1}}, {{"name": "ar", "array_len": 2, "type": "struct", {element}, "size": 4}}, {{"name": "ar", "type": "nullptr", "size": 1}}, {{"name": "ar", "type": "struct", {element}, "size": 4}}"#
-    );
+    let runs = [
+        r#"{"name": "ar", "array_len": 2, "type": "nullptr", "size": 1}"#.to_owned(),
+        format!(r#"{{"name": "ar", "array_len": 2, "type": "struct", {element}, "size": 4}}"#),
+        r#"{"name": "ar", "type": "nullptr", "size": 1}"#.to_owned(),
+        format!(r#"{{"name": "ar", "type": "struct", {element}, "size": 4}}"#),
+    ]
+    .join(", ");
     for (fields, octets) in [
         (runs.as_str(), 2 + 8 + 1 + 4),
         (r#"{"name": "ar", "array_len": 6, "type": "nullptr", "size": 1}"#, 6),

@@ -1,7 +1,7 @@
 //! Bodies of device sections: where they end, and what they hold.
 //!
-//! The length of a body comes from the description; the footer behind it confirms it. Where there is no description, or it is
-//! wrong, the footer is searched (`footer_search.rs`).
+//! The length of a body comes from the description; the footer behind it confirms it. Where there is no description, or
+//! it is wrong, the footer is searched (`footer_search.rs`).
 
 use std::io;
 

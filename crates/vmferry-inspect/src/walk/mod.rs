@@ -356,7 +356,7 @@ impl Walk<'_> {
             let text = format!("the stream is cut short here{}", section.unwrap_or_default());
             self.warn(*offset, text);
         }
-        self.analysis.dialects = self.dialects();
+        self.analysis.dialects = self.dialects(matches!(outcome, Err(Halt::Truncated { .. })));
         for (count, what) in [(self.seen.commands_left_out, "commands"), (self.seen.warnings_left_out, "warnings")] {
             if count > 0 {
                 let text = format!("{count} further {what} are left out");
@@ -373,7 +373,7 @@ impl Walk<'_> {
         }
     }
 
-    fn dialects(&self) -> Vec<Dialect> {
+    fn dialects(&self, is_truncated: bool) -> Vec<Dialect> {
         let Seen { return_path, advise, dirty_bitmaps, block_migration, run, .. } = self.seen;
         let is_background = self.ram.is_started && !self.ram.is_ended && self.analysis.end.eof;
         let facts = [
@@ -389,7 +389,7 @@ impl Walk<'_> {
             (Dialect::DirtyBitmaps, dirty_bitmaps),
             (Dialect::BlockMigration, block_migration),
             (Dialect::ReturnPath, return_path),
-            (Dialect::Truncated, self.analysis.is_truncated()),
+            (Dialect::Truncated, is_truncated),
         ];
         facts.into_iter().filter(|(_, holds)| *holds).map(|(dialect, _)| dialect).collect()
     }

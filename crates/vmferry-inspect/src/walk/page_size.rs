@@ -1,8 +1,9 @@
 //! The target page size of a pipe whose configuration does not tell it.
 //!
-//! Absent target-page bits mean the smallest page of the target's CPU family (`docs/spec/stream.md` section 3.2): 4 KiB for most,
-//! 1 KiB for older ARM boards, 8 KiB for others. The description tells it, but comes last. So it is told from the records:
-//! flags never reach above 0x200, whatever the page, and the first page that has contents is followed by another record.
+//! Absent target-page bits mean the smallest page of the target's CPU family (`docs/spec/stream.md` section 3.2): 4 KiB
+//! for most, 1 KiB for older ARM boards, 8 KiB for others. The description tells it, but comes last. So it is told from
+//! the records: flags never reach above 0x200, whatever the page, and the first page that has contents is followed by
+//! another record.
 
 use vmferry_wire::Decoded;
 use vmferry_wire::ram::{BlockRef, PageKind, PageRecord, Record, TargetPage};

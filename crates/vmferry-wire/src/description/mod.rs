@@ -18,10 +18,10 @@
 //!            , "size": int }
 //! ```
 //!
-//! A loader never needs it; tools cannot walk a device section without it. Source: `docs/spec/vmdesc.md` part A. [`read`] accepts
-//! every style and the known defects of section A5; [`Description::to_text`] writes the text of QEMU 10.0. Which entries
-//! an array becomes and how repeated names are told apart (A3, A4) is decided by `vmstate` while it encodes; its description
-//! becomes a [`Vmsd`] here.
+//! A loader never needs it; tools cannot walk a device section without it. Source: `docs/spec/vmdesc.md` part A.
+//! [`read`] accepts every style and the known defects of section A5; [`Description::to_text`] writes the text of QEMU
+//! 10.0. Which entries an array becomes and how repeated names are told apart (A3, A4) is decided by `vmstate` while it
+//! encodes; its description becomes a [`Vmsd`] here.
 
 mod read;
 mod write;
@@ -131,7 +131,8 @@ impl Field {
 }
 
 impl Vmsd {
-    /// Octets of the fields and subsections in the stream (`docs/spec/vmdesc.md` section A6); `None` if the sum leaves 64 bits.
+    /// Octets of the fields and subsections in the stream (`docs/spec/vmdesc.md` section A6); `None` if the sum leaves
+    /// 64 bits.
     pub fn encoded_bytes(&self) -> Option<u64> {
         let fields = self.fields.iter().try_fold(0_u64, |sum, field| sum.checked_add(field.encoded_bytes()?))?;
         self.subsections.iter().try_fold(fields, |sum, subsection| {

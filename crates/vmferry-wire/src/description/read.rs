@@ -1,9 +1,9 @@
 //! Reads the text of a description, in every style that QEMU wrote it in.
 //!
-//! Accepted beyond the grammar, since real descriptions have it (`docs/spec/vmdesc.md` section A5): blanks anywhere (QEMU 5.2), no
-//! `configuration`, keys that repeat in one object (an ordered multimap), an empty `struct`, members of a description directly in a
-//! field, keys in another order, unknown keys. The text is hostile: its length, its nesting and every number have limits, and the
-//! memory used is proportional to its length.
+//! Accepted beyond the grammar, since real descriptions have it (`docs/spec/vmdesc.md` section A5): blanks anywhere
+//! (QEMU 5.2), no `configuration`, keys that repeat in one object (an ordered multimap), an empty `struct`, members of
+//! a description directly in a field, keys in another order, unknown keys. The text is hostile: its length, its nesting
+//! and every number have limits, and the memory used is proportional to its length.
 
 use std::fmt;
 
@@ -17,8 +17,8 @@ use crate::limits::{DESCRIPTION_BYTES_LIMIT, DESCRIPTION_DEPTH_LIMIT};
 ///
 /// # Errors
 ///
-/// More than [`DESCRIPTION_BYTES_LIMIT`] octets, nesting beyond [`DESCRIPTION_DEPTH_LIMIT`], text that is not JSON, and objects
-/// without the members that tell what and how long they are. The error's offset is inside `text`.
+/// More than [`DESCRIPTION_BYTES_LIMIT`] octets, nesting beyond [`DESCRIPTION_DEPTH_LIMIT`], text that is not JSON, and
+/// objects without the members that tell what and how long they are. The error's offset is inside `text`.
 pub fn read(text: &[u8]) -> Result<Description, WireError> {
     if u32::try_from(text.len()).map_or(true, |length| length > DESCRIPTION_BYTES_LIMIT) {
         let found = u64::try_from(text.len()).unwrap_or(u64::MAX);
@@ -67,8 +67,8 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     }
 }
 
-/// Every member that a device, field, description or subsection can have: one visitor reads them all, and what must be there is
-/// checked when the object becomes one of them.
+/// Every member that a device, field, description or subsection can have: one visitor reads them all, and what must be
+/// there is checked when the object becomes one of them.
 #[derive(Default)]
 struct Object {
     name: Option<String>,
@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn blanks_of_5_2_and_a_missing_configuration_are_accepted() {
-        let text = r#"{ "page_size" : 4096 , "devices" : [ { "name" : "timer" , "instance_id" : 0 , "vmsd_name" : "timer" ,
+        let text = r#"{ "page_size" : 4096 , "devices" : [
+            { "name" : "timer" , "instance_id" : 0 , "vmsd_name" : "timer" ,
             "version" : 2 , "fields" : [ { "name" : "a" , "type" : "int64" , "size" : 8 } ] } ] }"#;
         let description = read(text.as_bytes()).unwrap();
         assert_eq!(description.page_bytes, Some(4096));
@@ -291,7 +292,8 @@ mod tests {
                 r#"{"devices": [{"name": "d", "instance_id": 0, "vmsd_name": "d", "version": 1, "fields": ["#
                     .to_owned();
             for _ in 0..objects / 2 {
-                text += r#"{"name": "s", "type": "struct", "size": 0, "struct": {"vmsd_name": "s", "version": 1, "fields": ["#;
+                text += r#"{"name": "s", "type": "struct", "size": 0, "#;
+                text += r#""struct": {"vmsd_name": "s", "version": 1, "fields": ["#;
             }
             text += &"]}}".repeat(objects / 2);
             text + "]}]}"

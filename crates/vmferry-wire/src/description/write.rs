@@ -1,5 +1,5 @@
-//! The text of a description, octet for octet as QEMU 10.0 writes it: one line, `", "` and `": "` between, no blanks inside
-//! brackets, ASCII with `\uXXXX` for the rest.
+//! The text of a description, octet for octet as QEMU 10.0 writes it: one line, `", "` and `": "` between, no blanks
+//! inside brackets, ASCII with `\uXXXX` for the rest.
 
 use crate::description::{Contents, Description, Device, DeviceBody, Field, TYPE_STRUCT, Vmsd};
 

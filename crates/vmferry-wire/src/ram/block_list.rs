@@ -10,8 +10,8 @@
 //!
 //! There is no count. Source: `docs/spec/ram.md` section A4, `docs/spec/mapped-ram.md` section 1.
 //!
-//! Differs from QEMU, which checks none of these: lengths that overshoot the total, blocks of no octets, names given twice and
-//! more than [`BLOCK_COUNT_LIMIT`] blocks are refused.
+//! Differs from QEMU, which checks none of these: lengths that overshoot the total, blocks of no octets, names given
+//! twice and more than [`BLOCK_COUNT_LIMIT`] blocks are refused.
 
 use std::collections::HashSet;
 
@@ -29,8 +29,8 @@ pub enum PageSizeWord {
     Absent,
     /// It does: the block's page size differs from the ordinary one, and postcopy was advised.
     Present,
-    /// Told from the octets, for a reader without blocks of its own: no name is empty and no record header has flags 0, so
-    /// an eight-octet word whose first octet and low twelve bits are zero is a page size.
+    /// Told from the octets, for a reader without blocks of its own: no name is empty and no record header has flags 0,
+    /// so an eight-octet word whose first octet and low twelve bits are zero is a page size.
     Detect,
 }
 
@@ -105,8 +105,8 @@ impl BlockEntry {
     ///
     /// # Errors
     ///
-    /// A malformed name, a length over [`RAM_BYTES_LIMIT`], a page size that is not a power of two from the target page up, a
-    /// mapped-ram header of another version or page size.
+    /// A malformed name, a length over [`RAM_BYTES_LIMIT`], a page size that is not a power of two from the target page
+    /// up, a mapped-ram header of another version or page size.
     pub fn decode(input: &[u8], layout: EntryLayout, page: TargetPage) -> DecodeResult<BlockEntry> {
         run(input, |c| {
             let name = c.name("RAM block")?;
@@ -152,8 +152,8 @@ fn page_size(c: &mut Cursor<'_>, page: TargetPage) -> Step<u64> {
     Err(c.refuse_back(8, reason))
 }
 
-/// Looks ahead: behind the last optional word stands a name or a record header, neither of which looks like a page size or an
-/// address of a page.
+/// Looks ahead: behind the last optional word stands a name or a record header, neither of which looks like a page size
+/// or an address of a page.
 fn detect_page_size(mut c: Cursor<'_>, guest_address: bool) -> Step<bool> {
     if guest_address {
         c.u64()?;

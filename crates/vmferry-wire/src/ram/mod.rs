@@ -20,8 +20,8 @@
 //! | 0x100 | COMPRESS_PAGE | \[name\], u32 length, a zlib stream (QEMU up to 9.0) |
 //! | 0x200 | MULTIFD_FLUSH | nothing |
 //!
-//! With CONTINUE removed, the rest must be exactly one kind. Source: `docs/spec/ram.md` sections A1 to A8. Contents of pages
-//! never pass through this module: [`Record`] stops before them and says how many octets they are.
+//! With CONTINUE removed, the rest must be exactly one kind. Source: `docs/spec/ram.md` sections A1 to A8. Contents of
+//! pages never pass through this module: [`Record`] stops before them and says how many octets they are.
 
 pub mod block_list;
 mod record;

@@ -78,7 +78,8 @@ impl RecordHeader {
     ///
     /// # Errors
     ///
-    /// Flags that are not exactly one kind once CONTINUE is removed; the obsolete kind FULL. The offset is that of the word.
+    /// Flags that are not exactly one kind once CONTINUE is removed; the obsolete kind FULL. The offset is that of the
+    /// word.
     #[inline]
     pub fn decode(word: u64, page: TargetPage) -> Result<RecordHeader, WireError> {
         let flags = word & page.flag_mask();
@@ -161,8 +162,8 @@ impl<'a> Record<'a> {
     ///
     /// # Errors
     ///
-    /// What [`RecordHeader::decode`] refuses; a malformed block name; a fill octet other than 0 (QEMU 7.2 and older accept
-    /// one, but nothing ever sent one); another XBZRLE encoding than 1; contents longer than the kind allows.
+    /// What [`RecordHeader::decode`] refuses; a malformed block name; a fill octet other than 0 (QEMU 7.2 and older
+    /// accept one, but nothing ever sent one); another XBZRLE encoding than 1; contents longer than the kind allows.
     #[inline]
     pub fn decode(input: &'a [u8], page: TargetPage) -> DecodeResult<Record<'a>> {
         run(input, |c| {
