@@ -9,7 +9,7 @@
 //! | `TARGET/fuzz-corpus/NAME/` | inputs found on this machine |
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -52,9 +52,12 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64) -> Result<()> {
     for (index, &target) in targets.iter().enumerate() {
         let turns_left = u64::try_from(targets.len() - index)?;
         let started = Instant::now();
-        if let Err(error) = run_one(workspace, target, (remaining_s / turns_left).max(1)) {
-            eprintln!("{error:#}");
-            failed.push(target);
+        match run_one(workspace, target, (remaining_s / turns_left).max(1)) {
+            Ok(inputs) => eprintln!("{target}: {inputs} inputs in {} s, no fault", started.elapsed().as_secs()),
+            Err(error) => {
+                eprintln!("{target}: {error:#}");
+                failed.push(target);
+            }
         }
         remaining_s = remaining_s.saturating_sub(started.elapsed().as_secs());
     }
@@ -65,7 +68,8 @@ pub(crate) fn run(workspace: &Workspace, seconds: u64) -> Result<()> {
     Ok(())
 }
 
-fn run_one(workspace: &Workspace, target: &str, seconds: u64) -> Result<()> {
+/// Runs one target and returns how many inputs it was given.
+fn run_one(workspace: &Workspace, target: &str, seconds: u64) -> Result<u64> {
     let found = workspace.target.join("fuzz-corpus").join(target);
     fs::create_dir_all(&found).with_context(|| format!("cannot make {}", found.display()))?;
     let seeds = workspace.root.join("fuzz/seeds").join(target);
@@ -77,7 +81,34 @@ fn run_one(workspace: &Workspace, target: &str, seconds: u64) -> Result<()> {
         format!("-rss_limit_mb={MEMORY_MIB}"),
         format!("-timeout={INPUT_S}"),
         "-print_final_stats=1".to_owned(),
-        "-verbosity=0".to_owned(),
     ]);
-    workspace::run(&mut command)
+    // libFuzzer says a great deal; it is worth reading only where something was found.
+    let shown = workspace::shown(&command);
+    eprintln!("$ {shown}");
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{shown}`"))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        eprint!("{said}");
+        bail!("`{shown}` failed: {}", output.status);
+    }
+    let inputs = inputs(&said).with_context(|| format!("libFuzzer did not say how much it did:\n{said}"))?;
+    ensure!(inputs > 0, "not one input was tried");
+    Ok(inputs)
+}
+
+/// The number of inputs in libFuzzer's final statistics.
+fn inputs(said: &str) -> Option<u64> {
+    said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_inputs_is_read_from_the_statistics() {
+        let said = "Done 332277 runs in 6 second(s)\nstat::number_of_executed_units: 332277\nstat::peak_rss_mb: 288\n";
+        assert_eq!(inputs(said), Some(332_277));
+        assert_eq!(inputs("Done"), None);
+    }
 }

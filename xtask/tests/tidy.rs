@@ -242,6 +242,24 @@ fn pages_that_are_cited_exist_with_their_sections() {
     offences.none();
 }
 
+#[test]
+fn links_between_pages_lead_somewhere() {
+    let mut offences = Offences::default();
+    for source in sources().iter().filter(|source| source.path.ends_with(".md")) {
+        let folder = root().join(&source.path).parent().unwrap().to_owned();
+        for (number, line) in source.numbered() {
+            for link in line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link) {
+                let file = link.split('#').next().unwrap_or_default();
+                let is_page = file.contains('.') && !file.contains(' ') && !file.contains("://");
+                if is_page && file != "design.md" && !folder.join(file).exists() {
+                    offences.at(source, number, format_args!("{file} does not exist"));
+                }
+            }
+        }
+    }
+    offences.none();
+}
+
 /// Whether `page` has a heading numbered `section`: `## 4. Sections`, `### 4.1 Roles`, `## A5. Defects`.
 fn has_section(page: &str, section: &str) -> bool {
     page.lines().filter(|line| line.starts_with('#')).any(|line| {
