@@ -13,7 +13,7 @@ use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::props::{Properties, PropertyError, PropertyList};
+use crate::props::{NamedValue, Properties, PropertyError, PropertyList};
 
 /// One setting of a compatibility list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,21 @@ impl MachineType {
     /// Its settings in the order of application: from those of the newest version to its own.
     pub fn compat(&self) -> impl Iterator<Item = &'static CompatProperty> {
         self.lineage.iter().flat_map(|version| version.compat)
+    }
+
+    /// Its settings without those that a later one overrides, in the order of their first application.
+    #[must_use]
+    pub fn effective_compat(&self) -> Vec<CompatProperty> {
+        let mut effective: Vec<CompatProperty> = Vec::new();
+        for setting in self.compat() {
+            let same =
+                |other: &&mut CompatProperty| (other.device, other.property) == (setting.device, setting.property);
+            match effective.iter_mut().find(same) {
+                Some(earlier) => *earlier = *setting,
+                None => effective.push(*setting),
+            }
+        }
+        effective
     }
 }
 
@@ -201,6 +216,7 @@ pub struct DeviceType {
     /// Its properties.
     pub properties: PropertyList,
     try_set: fn(&str, &str) -> Result<(), PropertyError>,
+    values: fn(&Settings) -> Result<Vec<NamedValue>, SettingError>,
 }
 
 impl DeviceType {
@@ -211,7 +227,21 @@ impl DeviceType {
             name: P::DEVICE,
             properties: P::PROPERTIES,
             try_set: |property, value| P::defaults().set(property, value),
+            values: |settings| {
+                let properties: P = settings.properties(&[])?;
+                let names = P::PROPERTIES.all().into_iter().map(|property| property.name);
+                Ok(names.filter_map(|name| Some((name, properties.value(name)?))).collect())
+            },
         }
+    }
+
+    /// Names and values of the properties of a device of this type that sets none itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::properties`]; not for settings that were made with this type among the known ones.
+    pub fn values(&self, settings: &Settings) -> Result<Vec<NamedValue>, SettingError> {
+        (self.values)(settings)
     }
 }
 

@@ -43,6 +43,9 @@ impl PropertyValue {
     constructors! { of_u8 u8; of_u16 u16; of_u32 u32; of_u64 u64; }
 }
 
+/// The name of a property, and a value of it.
+pub type NamedValue = (&'static str, PropertyValue);
+
 /// One property of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -106,3 +106,28 @@ fn properties_are_read_back_as_text() {
     assert_eq!(props.value("nothing"), None);
     assert_eq!(Pl011Props::PROPERTIES.own[1].default, PropertyValue::Uint { value: 16, bits: 16 });
 }
+
+#[test]
+fn effective_settings_name_each_property_once_with_its_last_value() {
+    let effective = |name: &str| {
+        let settings = FAMILY.find(name).unwrap().effective_compat();
+        settings.iter().map(|setting| (setting.property, setting.value)).collect::<Vec<_>>()
+    };
+    assert_eq!(effective("virt-2.0"), []);
+    assert_eq!(effective("virt-1.1"), [("migrate-clk", "off"), ("fifo-depth", "8")]);
+    assert_eq!(effective("virt-1.0"), [("migrate-clk", "off"), ("fifo-depth", "1")]);
+}
+
+#[test]
+fn a_device_type_tells_the_values_of_all_its_properties() {
+    let settings = Settings::new(FAMILY.find("virt-1.1").unwrap(), Vec::new(), DEVICES).unwrap();
+    let values = DEVICES[0].values(&settings).unwrap();
+    assert_eq!(
+        values,
+        [
+            ("migrate-clk", PropertyValue::Bool(false)),
+            ("fifo-depth", PropertyValue::of_u16(8)),
+            ("frequency", PropertyValue::of_u64(24_000_000))
+        ]
+    );
+}
