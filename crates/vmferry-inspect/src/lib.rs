@@ -37,6 +37,7 @@ mod pages;
 mod pointer_runs;
 mod reader;
 pub mod render;
+pub mod schema_dump;
 mod source;
 mod spool;
 mod value;
