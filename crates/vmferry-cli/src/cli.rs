@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, man, migrate, run};
+use crate::commands::{analyze, completions, machines, man, migrate, run, schema};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -49,6 +49,8 @@ struct Common {
 enum Command {
     Run(run::Args),
     Migrate(migrate::Args),
+    Machines(machines::Args),
+    Schema(schema::Args),
     Analyze(analyze::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -67,6 +69,8 @@ impl Cli {
         match self.command {
             Command::Run(args) => run::run(&args, output),
             Command::Migrate(args) => migrate::run(&args, output),
+            Command::Machines(args) => machines::run(&args, output),
+            Command::Schema(args) => schema::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),

@@ -2,6 +2,8 @@
 
 pub(crate) mod analyze;
 pub(crate) mod completions;
+pub(crate) mod machines;
 pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod run;
+pub(crate) mod schema;

@@ -1,0 +1,68 @@
+//! `vmferry schema`: what the devices of a machine put on the wire.
+//!
+//! | ends with | when |
+//! |---|---|
+//! | 0 | printed |
+//! | 2 | there is no such machine type |
+//! | 4 | the host lacks what a machine needs |
+
+use anyhow::anyhow;
+use vmferry::Machine as _;
+use vmferry_inspect::schema_dump::{SchemaDump, SectionSchema};
+use vmferry_vmm::machine::{Config, FerryVirt, MEMORY_MIN, types};
+use vmstate::machine::Settings;
+use vmstate::props::NamedValue;
+
+use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
+use crate::output::Output;
+
+/// Print the schema of the devices, in the format of QEMU's -dump-vmstate
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Say what the properties of this machine type make of each gate
+    #[arg(long, value_name = "TYPE")]
+    machine: Option<String>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vmferry schema > ferry-virt.json
+  vmferry schema --machine ferry-virt-1.0 > ferry-virt-1.0.json";
+
+pub(crate) fn run(args: &Args, output: Output) -> Outcome {
+    let name = args.machine.as_deref().unwrap_or("ferry-virt");
+    let machine_type = types::find(name).map_err(|text| Failure::usage(anyhow!(text)))?;
+    let settings = types::settings(machine_type, Vec::new()).or_environment()?;
+    // The sections are those of a machine; its least memory is never touched.
+    let machine = FerryVirt::new(Config {
+        settings: settings.clone(),
+        memory_bytes: MEMORY_MIN,
+        image: None,
+        serial: Box::new(|_| true),
+        events: Box::new(|_| {}),
+        incoming: false,
+    })
+    .or_environment()?;
+    let mut sections = Vec::new();
+    for entry in machine.registry().entries() {
+        let schema = entry.section().schema();
+        let properties = match &args.machine {
+            Some(_) => Some(properties(schema.name, &settings)?),
+            None => None,
+        };
+        sections.push(SectionSchema { schema, idstr: entry.idstr(), instance_id: entry.instance(), properties });
+    }
+    let dump = SchemaDump::new(&machine_type.name(), sections);
+    // Text or not, the result is this document.
+    output.document(|out| dump.write_json(out))?;
+    Ok(ExitCode::Done)
+}
+
+/// The properties of the type of device that is called like the section; none for a device that has none.
+fn properties(section: &str, settings: &Settings) -> Result<Vec<NamedValue>, Failure> {
+    match types::DEVICE_TYPES.iter().find(|device| device.name == section) {
+        Some(device) => device.values(settings).or_environment(),
+        None => Ok(Vec::new()),
+    }
+}

@@ -1,0 +1,103 @@
+//! `vmferry machines` and `vmferry schema` as scripts see them.
+//!
+//! The schemas that this build declares are committed under `crates/vmferry-vmm/schemas`. A difference is a change of
+//! what streams hold: see that old machine types keep theirs, then run with `VMFERRY_BLESS=1` and commit the files.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod kit;
+
+use std::path::Path;
+
+use kit::run;
+use serde_json::{Value, json};
+
+const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmferry-vmm/schemas");
+
+#[test]
+fn machines_are_listed_newest_first_with_what_is_in_effect() {
+    let ran = run(&["machines", "--json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let fifo = json!({"device": "serial", "property": "migrate-fifo-timeout", "value": "off"});
+    let counters = json!({"device": "riscv_hart", "property": "migrate-counters", "value": "off"});
+    assert_eq!(
+        ran.document(),
+        json!({"machines": [
+            {"name": "ferry-virt-2.0", "default": true, "compat": []},
+            {"name": "ferry-virt-1.1", "default": false, "compat": [fifo]},
+            {"name": "ferry-virt-1.0", "default": false, "compat": [fifo, counters]},
+        ]})
+    );
+    let text = run(&["machines"]).stdout;
+    assert!(
+        text.starts_with("ferry-virt-2.0 (default)\nferry-virt-1.1\n  serial.migrate-fifo-timeout=off\n"),
+        "{text}"
+    );
+    assert_eq!(run(&["machines", "--quiet"]).stdout, "");
+}
+
+#[test]
+fn schemas_are_the_committed_ones() {
+    let mut plans = vec![("ferry-virt.json".to_owned(), vec!["schema".to_owned()])];
+    for machine in run(&["machines", "--json"]).document()["machines"].as_array().unwrap() {
+        let name = machine["name"].as_str().unwrap();
+        plans.push((format!("{name}.json"), vec!["schema".to_owned(), "--machine".to_owned(), name.to_owned()]));
+    }
+    for (file, args) in plans {
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let ran = run(&args);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{file}");
+        let path = Path::new(SCHEMAS).join(&file);
+        if std::env::var_os("VMFERRY_BLESS").is_some() {
+            std::fs::create_dir_all(SCHEMAS).unwrap();
+            std::fs::write(&path, &ran.stdout).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        let line = committed.lines().zip(ran.stdout.lines()).position(|(old, new)| old != new);
+        assert!(
+            committed == ran.stdout,
+            "{} differs from the schema of this build, first at line {:?}; VMFERRY_BLESS=1 writes it anew",
+            path.display(),
+            line.map(|line| line + 1)
+        );
+    }
+}
+
+/// Every object below `value` that has a gate.
+fn gates<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(map) => {
+            if map.contains_key("gate") {
+                found.push(value);
+            }
+            map.values().for_each(|inner| gates(inner, found));
+        }
+        Value::Array(list) => list.iter().for_each(|inner| gates(inner, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_gate_is_evaluated_by_the_machine_type_and_only_then() {
+    let open = |args: &[&str]| {
+        let document = run(args).document();
+        let mut found = Vec::new();
+        gates(&document, &mut found);
+        found.iter().map(|entry| (entry["gate"].clone(), entry.get("gate_open").cloned())).collect::<Vec<_>>()
+    };
+    let expected = |counters: Option<bool>, fifo: Option<bool>| {
+        [("migrate-counters", counters), ("migrate-fifo-timeout", fifo)]
+            .map(|(gate, is_open)| (Value::from(gate), is_open.map(Value::from)))
+    };
+    assert_eq!(open(&["schema"]), expected(None, None));
+    assert_eq!(open(&["schema", "--machine", "ferry-virt-2.0"]), expected(Some(true), Some(true)));
+    assert_eq!(open(&["schema", "--machine", "ferry-virt-1.1"]), expected(Some(true), Some(false)));
+    assert_eq!(open(&["schema", "--machine", "ferry-virt-1.0"]), expected(Some(false), Some(false)));
+}
+
+#[test]
+fn a_schema_is_the_same_document_with_and_without_json() {
+    assert_eq!(run(&["schema"]).stdout, run(&["schema", "--json"]).stdout);
+    let ran = run(&["schema", "--machine", "ferry-virt-3.0"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.starts_with("error: there is no machine type 'ferry-virt-3.0'; there are ferry-virt-2.0"));
+}
