@@ -496,6 +496,30 @@ fn a_block_of_announced_petabytes_costs_what_was_sent() {
 }
 
 #[test]
+fn sections_without_end_are_bounded() {
+    let endless = |section: &dyn Fn(u32) -> Vec<u8>| {
+        let sections = (1..20_000).flat_map(section);
+        NONE[..0x11].iter().copied().chain(sections).chain([0]).collect::<Vec<u8>>()
+    };
+    let ram = |id: u32| {
+        [&[1][..], &id.to_be_bytes(), &NONE[0x16..0x22], b"\0\0\0\0\0\0\0\x10\x7e", &id.to_be_bytes()].concat()
+    };
+    let device = |_| NONE[0x4e..0x7e].to_vec();
+    for octets in [endless(&ram), endless(&device)] {
+        let Err(AnalyzeError::Malformed(fault)) = check_any(&octets) else { panic!("accepted") };
+        assert!(matches!(fault.reason, StreamFault::TooManySections { .. }), "{fault}");
+    }
+    // A part for every section costs nothing.
+    let parts = endless(&|_| b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x10\x7e\0\0\0\x01".to_vec());
+    let octets = [&NONE[..0x37], &parts[0x11..]].concat();
+    assert!(check_any(&octets).unwrap().sections.is_empty());
+    // Commands and warnings beyond their limits are counted.
+    let pings = endless(&|_| b"\x08\0\x02\0\x04\0\0\0\x01".repeat(5));
+    let analysis = check_any(&pings).unwrap();
+    assert!(analysis.warnings[0].text.contains("34459 further commands are left out"), "{:?}", analysis.warnings);
+}
+
+#[test]
 fn packages_are_walked_in_place_and_bounded() {
     let package = |octets: &[u8], length: u32| {
         [&NONE[..0x37], b"\x08\0\x07\0\x04", &length.to_be_bytes(), octets, &NONE[0x37..]].concat()

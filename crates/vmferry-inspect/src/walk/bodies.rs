@@ -49,6 +49,10 @@ impl Walk<'_> {
             Format::Own(OwnFormat::Block) => self.seen.block_migration = true,
             _ => {}
         }
+        // The report bounds the ids of devices; RAM may be started again and again, too.
+        if self.bound.len() >= SECTION_COUNT_LIMIT && !self.bound.contains_key(&section_id) {
+            return Err(Halt::malformed(offset, StreamFault::TooManySections { limit: SECTION_COUNT_LIMIT }));
+        }
         let report = match format {
             Format::Ram => None,
             Format::Own(_) | Format::Described => Some(self.add_report(offset, section_id, &ident, is_started)?),
