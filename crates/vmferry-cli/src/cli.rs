@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, machines, man, migrate, run, schema};
+use crate::commands::{analyze, completions, demo, machines, man, migrate, run, schema};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -47,6 +47,7 @@ struct Common {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Run(run::Args),
     Migrate(migrate::Args),
     Machines(machines::Args),
@@ -67,6 +68,7 @@ impl Cli {
     pub(crate) fn run(self) -> Outcome {
         let output = self.output();
         match self.command {
+            Command::Demo(args) => demo::run(&args, output),
             Command::Run(args) => run::run(&args, output),
             Command::Migrate(args) => migrate::run(&args, output),
             Command::Machines(args) => machines::run(&args, output),

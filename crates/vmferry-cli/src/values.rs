@@ -11,6 +11,15 @@ pub(crate) enum Accel {
     Soft,
 }
 
+impl Accel {
+    /// Its name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Soft => "soft",
+        }
+    }
+}
+
 /// Where a guest is awaited: an address, or one that comes over QMP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IncomingFrom {

@@ -2,6 +2,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod completions;
+pub(crate) mod demo;
 pub(crate) mod machines;
 pub(crate) mod man;
 pub(crate) mod migrate;

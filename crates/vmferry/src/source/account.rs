@@ -81,7 +81,11 @@ impl Account {
             let rate = if seconds > 0.0 { dirty as f64 / seconds } else { 0.0 };
             self.round.dirty_rate_pages_s = rate;
             self.ram.dirty_pages_rate = to_u64(rate);
-            self.rounds.push(std::mem::take(&mut self.round));
+            // The last synchronisation follows the one that found the rest small enough; nothing was sent between.
+            if self.round.bytes > 0 {
+                self.rounds.push(self.round);
+            }
+            self.round = Round::default();
             self.round_started = Instant::now();
         }
         context.machine.emit(Event::MigrationPass(self.ram.dirty_sync_count));

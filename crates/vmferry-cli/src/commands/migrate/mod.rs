@@ -11,9 +11,9 @@
 //! | 4 | nobody answers at the socket, the machine refuses a command, or it went away |
 //! | 130 | Ctrl-C with `--follow`; the migration goes on |
 
-mod progress;
+pub(in crate::commands) mod progress;
 mod settings;
-mod snapshot;
+pub(in crate::commands) mod snapshot;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use crate::output::Output;
 
 /// Shows one snapshot after the other; the bar is wiped when dropped.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(in crate::commands) struct Progress {
     output: Output,
     bar: Option<ProgressBar>,
     /// Status and round of the last line.
@@ -15,7 +15,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(output: Output) -> Self {
+    pub(in crate::commands) fn new(output: Output) -> Self {
         let bar = output.wants_bars().then(|| {
             // A constant that indicatif knows; should it not, the bar has its default look.
             let style = ProgressStyle::with_template("{wide_bar} {percent:>3}%\n{wide_msg}");
@@ -25,7 +25,7 @@ impl Progress {
         Self { output, bar, last: None }
     }
 
-    pub(super) fn show(&mut self, snapshot: &Snapshot) {
+    pub(in crate::commands) fn show(&mut self, snapshot: &Snapshot) {
         if let Some(bar) = &self.bar {
             bar.set_message(snapshot.line());
             if let Some((remaining, total)) = snapshot.remaining_of_total() {

@@ -10,44 +10,49 @@ use serde_json::{Value, json};
 
 /// A reply to `query-migrate`.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot(Value);
+pub(in crate::commands) struct Snapshot(Value);
 
 /// Bytes in a megabit per second, QEMU's unit of rates.
 const BYTES_PER_MEGABIT: f64 = 1e6 / 8.0;
 
 impl Snapshot {
-    pub(super) fn new(reply: Value) -> Self {
+    pub(in crate::commands) fn new(reply: Value) -> Self {
         Self(reply)
     }
 
+    /// The reply as it came.
+    pub(in crate::commands) fn reply(&self) -> &Value {
+        &self.0
+    }
+
     /// The status; `none` if there is none.
-    pub(super) fn status(&self) -> &str {
+    pub(in crate::commands) fn status(&self) -> &str {
         self.0.get("status").and_then(Value::as_str).unwrap_or("none")
     }
 
     /// Whether nothing will change any more.
-    pub(super) fn is_final(&self) -> bool {
+    pub(in crate::commands) fn is_final(&self) -> bool {
         matches!(self.status(), "completed" | "failed" | "cancelled")
     }
 
     /// What went wrong.
-    pub(super) fn error(&self) -> Option<&str> {
+    pub(in crate::commands) fn error(&self) -> Option<&str> {
         self.0.get("error-desc").and_then(Value::as_str)
     }
 
     /// Bytes of RAM, and how many of them are still to be sent; `None` before there are any.
-    pub(super) fn remaining_of_total(&self) -> Option<(u64, u64)> {
+    pub(in crate::commands) fn remaining_of_total(&self) -> Option<(u64, u64)> {
         let total = self.ram("total").and_then(Value::as_u64).filter(|total| *total > 0)?;
         Some((self.ram("remaining").and_then(Value::as_u64).unwrap_or(0).min(total), total))
     }
 
     /// Dirty synchronisations so far; each begins a round.
-    pub(super) fn round(&self) -> u64 {
+    pub(in crate::commands) fn round(&self) -> u64 {
         self.ram("dirty-sync-count").and_then(Value::as_u64).unwrap_or(0)
     }
 
     /// One line: `round 3, 812.44 MiB/s, 12.30 MiB left, 3.10 MiB/s dirtied, downtime about 45 ms`.
-    pub(super) fn line(&self) -> String {
+    pub(in crate::commands) fn line(&self) -> String {
         let Some((remaining, _)) = self.remaining_of_total() else { return self.status().to_owned() };
         let number = |member| self.ram(member).and_then(Value::as_f64).unwrap_or(0.0);
         let rate = whole(number("mbps") * BYTES_PER_MEGABIT);
@@ -69,7 +74,7 @@ impl Snapshot {
     }
 
     /// What is printed once the migration has completed.
-    pub(super) fn summary(&self) -> String {
+    pub(in crate::commands) fn summary(&self) -> String {
         let mut text = "migrated".to_owned();
         if let Some(ms) = self.0.get("total-time").and_then(Value::as_u64) {
             let _ = write!(text, " in {}.{:03} s", ms / 1000, ms % 1000);
@@ -102,7 +107,7 @@ impl Snapshot {
     }
 
     /// The JSON document of the command. What the machine does not tell is absent.
-    pub(super) fn document(&self) -> Value {
+    pub(in crate::commands) fn document(&self) -> Value {
         let mut document = json!({ "status": self.status() });
         let mut add = |name: &str, value: Option<Value>| {
             if let (Some(value), Some(members)) = (value.filter(|value| !value.is_null()), document.as_object_mut()) {
