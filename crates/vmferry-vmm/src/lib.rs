@@ -5,3 +5,8 @@ pub mod devices;
 pub mod guest;
 pub mod instance;
 pub mod machine;
+
+/// The code in the project's front page compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct FrontPage;
