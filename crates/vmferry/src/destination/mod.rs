@@ -308,11 +308,12 @@ impl Driver<'_> {
 
     fn start_guest(&mut self) -> Result<(), Error> {
         let machine = &*self.context.machine;
-        let ran = self.sections.run_state() == RunState::Running;
-        if ran && self.context.autostart {
-            machine.start().at(Side::Destination)
-        } else {
-            machine.stop(RunState::Paused).at(Side::Destination)
+        match self.sections.run_state() {
+            RunState::Running if self.context.autostart => machine.start(),
+            // What never ran, or has ended, is here what it was there.
+            state @ (RunState::Prelaunch | RunState::Shutdown | RunState::InternalError) => machine.stop(state),
+            _ => machine.stop(RunState::Paused),
         }
+        .at(Side::Destination)
     }
 }
