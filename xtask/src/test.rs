@@ -1,7 +1,8 @@
 //! `cargo xtask test`: everything a fresh machine needs, then every test.
 //!
 //! 1. cargo-nextest, QEMU releases and a QMP client: what is missing is fetched; what cannot be is named with the way to get it.
-//! 2. all tests of the workspace (`cargo nextest run`, or `cargo test` where there is no nextest), then the documentation's.
+//! 2. the documentation's tests, then all tests of the workspace: `cargo nextest run`, or `cargo test` where there is no
+//!    nextest. Nextest comes last, so that its summary is where people and programs look for it.
 //! 3. what tests skipped, with the reasons. `VMFERRY_NO_SKIP=1` makes that a failure.
 
 use std::io::{BufRead, BufReader};
@@ -55,15 +56,6 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         environment.push(("VMFERRY_QMP_PYTHON", python));
     }
 
-    let (outcome, skips) = match nextest {
-        Ok(()) => with_nextest(workspace, options, &environment)?,
-        Err(error) => {
-            eprintln!(
-                "note: running the tests with `cargo test`, because cargo-nextest could not be installed: {error:#}"
-            );
-            with_libtest(workspace, options, &environment)?
-        }
-    };
     let documentation = if options.arguments.is_empty() {
         workspace::run(
             workspace
@@ -74,6 +66,15 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         Ok(())
     };
 
+    let (outcome, skips) = match nextest {
+        Ok(()) => with_nextest(workspace, options, &environment)?,
+        Err(error) => {
+            eprintln!(
+                "note: running the tests with `cargo test`, because cargo-nextest could not be installed: {error:#}"
+            );
+            with_libtest(workspace, options, &environment)?
+        }
+    };
     if !skips.is_empty() {
         eprint!("\n{}", skips.report());
     }
