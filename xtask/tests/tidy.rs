@@ -151,19 +151,21 @@ fn files_end_and_lines_end_clean() {
     offences.none();
 }
 
-/// rustfmt sees to code. Rows of a table and drawings cannot be wrapped.
+/// rustfmt sees to code. Rows of a table, drawings and what stands in a fenced block cannot be wrapped.
 #[test]
 fn comments_fit_into_the_line() {
     let mut offences = Offences::default();
     for source in sources().iter().filter(|source| source.is_rust()) {
+        let mut is_fenced = false;
         for (number, line) in source.numbered() {
             let Some(comment) = line.trim_start().strip_prefix("//") else { continue };
             let comment = comment.trim_start_matches(['/', '!']).trim_start();
+            is_fenced ^= comment.starts_with("```");
             let columns = line.chars().count();
             let is_drawing = comment.starts_with('|') || comment.contains(|c| "─│┌└►▼".contains(c));
             // One word, such as an address or a literal quoted from a program's output, has no place to break.
             let can_break = comment.contains(' ') && !comment.starts_with('`');
-            if columns > LINE_COLUMNS_LIMIT && can_break && !is_drawing {
+            if columns > LINE_COLUMNS_LIMIT && can_break && !is_drawing && !is_fenced {
                 let mend = "cargo +nightly fmt -- --config wrap_comments=true,comment_width=120";
                 offences.at(source, number, format_args!("{columns} columns; `{mend}` wraps comments"));
             }
