@@ -1,11 +1,11 @@
 //! The derive's decoders against any octets, on an image that has every form.
 //!
-//! Oracles: no panic; memory within libFuzzer's limit, however large the counts; the same result whether the input comes
-//! whole or one octet at a time; an error is within the input; what was decoded can be written, and comes back equal;
-//! described sizes add up to the octets written.
+//! Oracles: no panic; memory within libFuzzer's limit, however large the counts; the same result whether the input
+//! comes whole or one octet at a time; an error is within the input; what was decoded can be written, and comes back
+//! equal; described sizes add up to the octets written.
 //!
-//! Input: one octet of choices, then the stream; or, by a choice, changes to an encoded image (two octets of position and
-//! one of value each), so that mutations reach deep without having to find names and counts first.
+//! Input: one octet of choices, then the stream; or, by a choice, changes to an encoded image (two octets of position
+//! and one of value each), so that mutations reach deep without having to find names and counts first.
 
 #![no_main]
 

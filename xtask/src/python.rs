@@ -1,4 +1,5 @@
-//! The QMP client that QEMU's developers publish, in a Python environment of its own, for the test that our server suits it.
+//! The QMP client that QEMU's developers publish, in a Python environment of its own, for the test that our server
+//! suits it.
 
 use std::env;
 use std::ffi::OsString;

@@ -21,8 +21,8 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     env::var_os("VMFERRY_QEMU_DIR").map_or_else(|| workspace.cache.join("qemu"), |folder| workspace.root.join(folder))
 }
 
-/// Makes sure that each release is there and starts; fetches those that are not. Where that is impossible it says why, and the
-/// tests that need them will be skipped.
+/// Makes sure that each release is there and starts; fetches those that are not. Where that is impossible it says why,
+/// and the tests that need them will be skipped.
 pub(crate) fn provide(workspace: &Workspace, folder: &Path) {
     let missing = missing(folder);
     if missing.is_empty() {

@@ -1,5 +1,5 @@
-//! Tests that could not do their work print `skipped: REASON` and pass. Here these lines are found again, so that no run looks
-//! complete that was not.
+//! Tests that could not do their work print `skipped: REASON` and pass. Here these lines are found again, so that no
+//! run looks complete that was not.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +12,8 @@ const MARK: &str = "skipped: ";
 impl Skips {
     /// Reads the report that nextest writes in JUnit's format, with the output of passing tests in it.
     ///
-    /// Only what is needed of the format is read: nextest writes one `<testcase name="…" classname="…"` for each test, and the
-    /// test's output between it and the next, with `&`, `<` and `>` escaped.
+    /// Only what is needed of the format is read: nextest writes one `<testcase name="…" classname="…"` for each test,
+    /// and the test's output between it and the next, with `&`, `<` and `>` escaped.
     pub(crate) fn in_junit(report: &str) -> Self {
         let mut skips = Self::default();
         for case in report.split("<testcase ").skip(1) {

@@ -1,8 +1,9 @@
 //! `cargo xtask test`: everything a fresh machine needs, then every test.
 //!
-//! 1. cargo-nextest, QEMU releases and a QMP client: what is missing is fetched; what cannot be is named with the way to get it.
-//! 2. the documentation's tests, then all tests of the workspace: `cargo nextest run`, or `cargo test` where there is no
-//!    nextest. Nextest comes last, so that its summary is where people and programs look for it.
+//! 1. cargo-nextest, QEMU releases and a QMP client: what is missing is fetched; what cannot be is named with the way
+//!    to get it.
+//! 2. the documentation's tests, then all tests of the workspace: `cargo nextest run`, or `cargo test` where there is
+//!    no nextest. Nextest comes last, so that its summary is where people and programs look for it.
 //! 3. what tests skipped, with the reasons. `VMFERRY_NO_SKIP=1` makes that a failure.
 
 use std::io::{BufRead, BufReader};

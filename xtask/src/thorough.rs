@@ -1,4 +1,5 @@
-//! `cargo xtask thorough`: what takes too long for every change. For releases, and for changes of the wire or of the protocol.
+//! `cargo xtask thorough`: what takes too long for every change. For releases, and for changes of the wire or of the
+//! protocol.
 
 use anyhow::Result;
 use clap::Args;

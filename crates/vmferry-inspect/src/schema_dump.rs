@@ -28,8 +28,9 @@
 //! | FIELD | `count`?, `limit`? | the field with the number of elements, whether that is local, and the largest accepted |
 //! | FIELD | `hint`? | what to do about a difference of a field that must be equal |
 //!
-//! `Differs from QEMU:` `size` is the size of an element on the wire, not in memory, and 0 if it is not always the same;
-//! a class is a kind of section, and only those of this machine's devices are there, in the order in which they are saved.
+//! `Differs from QEMU:` `size` is the size of an element on the wire, not in memory, and 0 if it is not always the
+//! same; a class is a kind of section, and only those of this machine's devices are there, in the order in which they
+//! are saved.
 //!
 //! Source: `docs/spec/vmdesc.md` B2 and D4.
 

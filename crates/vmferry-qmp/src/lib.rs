@@ -2,7 +2,8 @@
 //!
 //! The server lets an ordinary QMP client control a machine that implements [`Monitor`]: `query-status`, `stop`,
 //! `cont`, `quit`, the commands of migration, `getfd` and `closefd`, and events. The client controls such machines, and
-//! QEMU's. [`EngineMonitor`] is the monitor of a machine that the engine moves; what only the machine knows is a [`Guest`].
+//! QEMU's. [`EngineMonitor`] is the monitor of a machine that the engine moves; what only the machine knows is a
+//! [`Guest`].
 //!
 //! # Example
 //!
@@ -30,9 +31,9 @@
 //! Out-of-band execution is not offered in the greeting. There is no introspection by `query-qmp-schema`. Commands,
 //! parameters and capabilities that do not concern the migrations of this engine are unknown, and refused.
 //!
-//! Checked against QEMU: the client controls 5.2, 7.2, 10.0 and 11.1; the server answers the same requests with the same
-//! classes of error as 10.0, and each of its names exists in the schema of 10.0. The client of the `qemu.qmp` package
-//! controls the server.
+//! Checked against QEMU: the client controls 5.2, 7.2, 10.0 and 11.1; the server answers the same requests with the
+//! same classes of error as 10.0, and each of its names exists in the schema of 10.0. The client of the `qemu.qmp`
+//! package controls the server.
 
 mod address;
 mod arguments;

@@ -76,7 +76,8 @@ pub trait Monitor: Send + Sync {
     /// A migration runs, or the machine cannot take the combination.
     fn set_capabilities(&self, update: CapabilitiesUpdate) -> Result<(), CommandError>;
 
-    /// Keeps a descriptor for an `fd:` address, usually in [`vmferry::channel::Descriptors`]; a descriptor kept under the same name before is closed.
+    /// Keeps a descriptor for an `fd:` address, usually in [`vmferry::channel::Descriptors`]; a descriptor kept under
+    /// the same name before is closed.
     ///
     /// # Errors
     /// Too many are kept.

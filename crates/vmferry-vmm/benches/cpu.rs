@@ -1,7 +1,7 @@
 //! Speed of the CPU in a loop over RAM: `cargo bench -p vmferry-vmm --bench cpu`.
 //!
-//! The loop is that of the survey in the design (load, add, multiply, add, store, step, branch) over 128 KiB, with a dirty
-//! bitmap in the store path as a machine has it.
+//! The loop is that of the survey in the design (load, add, multiply, add, store, step, branch) over 128 KiB, with a
+//! dirty bitmap in the store path as a machine has it.
 
 #![allow(
     clippy::print_stdout,

@@ -1,6 +1,7 @@
 //! The CPU against real QEMUs: the same bare image runs on both, and what it prints must be equal.
 //!
-//! Compared after every case: all registers, a hash of 4 KiB of data, and of every trap `mcause`, `mepc`, `mtval` and `mstatus`.
+//! Compared after every case: all registers, a hash of 4 KiB of data, and of every trap `mcause`, `mepc`, `mtval` and
+//! `mstatus`.
 //!
 //! | test | subject |
 //! |---|---|
@@ -12,8 +13,8 @@
 //! | reservations | lost to stores of other values, to traps, to another address |
 //! | self-modifying code | stores onto code that has run, with and without `fence.i` |
 //!
-//! Not compared: `mcycle` and `minstret` (QEMU's follow the host's clock), the values of the registers that name the maker,
-//! the numbers in [`QEMU_ONLY_CSRS`], and what the comments at the tests name.
+//! Not compared: `mcycle` and `minstret` (QEMU's follow the host's clock), the values of the registers that name the
+//! maker, the numbers in [`QEMU_ONLY_CSRS`], and what the comments at the tests name.
 
 #![allow(
     clippy::unwrap_used,
@@ -215,9 +216,9 @@ fn csrs_keep_the_same_bits() {
             cases.push(Case { registers, body });
         }
     }
-    // Of mstatus, MIE and MPIE; of mie and mip, the three interrupts of machine mode. (QEMU lets a CPU with machine mode alone keep
-    // MPP, MPRV, TW and others, and enable bits for interrupts that it does not have; ours keeps none of them. It also keeps bit 0 of mepc,
-    // which the manual has as 0.)
+    // Of mstatus, MIE and MPIE; of mie and mip, the three interrupts of machine mode. (QEMU lets a CPU with machine
+    // mode alone keep MPP, MPRV, TW and others, and enable bits for interrupts that it does not have; ours keeps
+    // none of them. It also keeps bit 0 of mepc, which the manual has as 0.)
     let masks = [
         (0x300, 0x88),
         (0x304, 0x888),
@@ -278,7 +279,8 @@ fn interrupts_agree() {
         case(&[sw(13, 6), sd(0, 5), csrrw(0, 0x304, 29), enable, marker, disable]),
         // Masked: mip shows it, nothing is taken.
         case(&[sw(13, 6), csrrs(15, 0x344, 0), enable, marker, sw(0, 6), csrrs(16, 0x344, 0), disable]),
-        // wfi until the timer, which is taken once enabled. (Enabled before, it could be taken before the wfi, which then never ends.)
+        // wfi until the timer, which is taken once enabled. (Enabled before, it could be taken before the wfi, which
+        // then never ends.)
         case(
             &[
                 &later[..],

@@ -1,5 +1,5 @@
-//! Devices against a real QEMU: sections that it wrote while the guest program used its devices are loaded into ours, and what
-//! ours would send is the same, octet by octet.
+//! Devices against a real QEMU: sections that it wrote while the guest program used its devices are loaded into ours,
+//! and what ours would send is the same, octet by octet.
 //!
 //! | section | compared |
 //! |---|---|
@@ -134,8 +134,8 @@ fn sections_of_a_running_qemu_load_and_are_sent_alike() {
     }
 }
 
-/// A body without its subsection `virtio/ringsize`: 10.0 sends it with 1024 for this ring of 8 that was offered with 8, the
-/// others do not send it.
+/// A body without its subsection `virtio/ringsize`: 10.0 sends it with 1024 for this ring of 8 that was offered with 8,
+/// the others do not send it.
 fn without_ring_sizes(body: &[u8]) -> Vec<u8> {
     let header = b"\x05\x0fvirtio/ringsize\0\0\0\x01";
     let mut body = body.to_vec();

@@ -1,5 +1,5 @@
-//! The guest program: its committed bytes are its source, assembled; it runs to the end on our CPU and on real QEMUs; and it sees
-//! pages that are not as it left them.
+//! The guest program: its committed bytes are its source, assembled; it runs to the end on our CPU and on real QEMUs;
+//! and it sees pages that are not as it left them.
 
 #![allow(
     clippy::unwrap_used,

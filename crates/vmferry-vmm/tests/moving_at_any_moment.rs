@@ -1,5 +1,5 @@
-//! The whole machine, taken out and put into a fresh one between two instructions, again and again: what the guest prints is
-//! what it prints when nothing moves, to the last character.
+//! The whole machine, taken out and put into a fresh one between two instructions, again and again: what the guest
+//! prints is what it prints when nothing moves, to the last character.
 //!
 //! Hart and devices are the real ones; time is a count of instructions, so that both runs see the same.
 

@@ -54,8 +54,8 @@ pub fn vm_state(input: TokenStream) -> TokenStream {
 /// **On the struct**: `#[properties(device = "pl011")]`, the type of device that compatibility tables name.
 ///
 /// **On each field**, a `bool` or an unsigned integer: `#[property(name = "migrate-clk", default = true)]`. Without a
-/// name, it is that of the field with `-` for `_`. `#[property(flatten)]` on a field with properties of its own puts them
-/// into the namespace of this device.
+/// name, it is that of the field with `-` for `_`. `#[property(flatten)]` on a field with properties of its own puts
+/// them into the namespace of this device.
 #[proc_macro_derive(Properties, attributes(properties, property))]
 pub fn properties(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);

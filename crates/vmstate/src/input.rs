@@ -187,8 +187,8 @@ impl<'a> Input<'a> {
         while done < out.len() {
             let rest = out.len() - done;
             let got = self.peek(rest)?.len().min(rest);
-            // A peek falls short of both its wish and the window only at the end of the input; without a source the window
-            // is all there is.
+            // A peek falls short of both its wish and the window only at the end of the input; without a source the
+            // window is all there is.
             let ended = self.source.is_none() || got < self.window.len();
             if got == 0 || (got < rest && ended) {
                 return Err(LoadError::new(self.offset(), Reason::EndOfInput { needed: rest, left: got }));

@@ -1,8 +1,8 @@
 //! What must hold of a description whatever the image holds (`docs/spec/vmstate.md` sections 6 and 8).
 //!
-//! A derive evaluates [`check_subsection`] at compile time, so that a description that could be written but never loaded does not
-//! compile. The loader of an image takes what follows for one of its subsections if the name begins with its own name
-//! and is longer; so such a name must be in its own list (hazard H2).
+//! A derive evaluates [`check_subsection`] at compile time, so that a description that could be written but never
+//! loaded does not compile. The loader of an image takes what follows for one of its subsections if the name begins
+//! with its own name and is longer; so such a name must be in its own list (hazard H2).
 
 use crate::schema::{Field, Kind, Presence, Schema};
 

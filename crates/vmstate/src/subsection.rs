@@ -48,8 +48,8 @@ fn put_header(schema: &'static Schema, sink: &mut dyn Sink) {
 /// # Errors
 ///
 /// The name begins with that of `schema` and is not known; the subsection was there before (`Differs from QEMU:` it is
-/// loaded again there; no legitimate sender repeats one); its version is not loadable (`Differs from QEMU:` only the low 8
-/// bits of it count there, so that 257 loads as 1).
+/// loaded again there; no legitimate sender repeats one); its version is not loadable (`Differs from QEMU:` only the
+/// low 8 bits of it count there, so that 257 loads as 1).
 pub fn next(
     schema: &'static Schema,
     seen: &mut [bool],

@@ -1,7 +1,7 @@
 //! Load-reserved, store-conditional and the atomic memory operations.
 //!
-//! There is one hart, so an atomic operation is a load and a store. Unlike plain accesses they must be aligned, in RAM too.
-//! Source: manual volume I, chapter 8.
+//! There is one hart, so an atomic operation is a load and a store. Unlike plain accesses they must be aligned, in RAM
+//! too. Source: manual volume I, chapter 8.
 
 use super::bus::{Bus, Width};
 use super::hart::{Hart, Reservation};
@@ -79,7 +79,8 @@ fn combine(op: Op, old: u64, operand: u64) -> u64 {
     }
 }
 
-/// The same on the low 32 bits; comparing sign-extended values is right for the signed forms, the unsigned ones need zero-extension.
+/// The same on the low 32 bits; comparing sign-extended values is right for the signed forms, the unsigned ones need
+/// zero-extension.
 fn combine32(op: Op, old: u64, operand: u64) -> u64 {
     match op {
         Op::AmoMinu | Op::AmoMaxu => combine(op, u64::from(low32(old)), u64::from(low32(operand))),

@@ -54,7 +54,8 @@ pub struct Lines {
     pub timer: bool,
     /// Machine external interrupt (PLIC context M).
     pub external: bool,
-    /// A device wants the machine's attention (power off, reset): [`super::Hart::run`] returns [`super::Exit::Requested`].
+    /// A device wants the machine's attention (power off, reset): [`super::Hart::run`] returns
+    /// [`super::Exit::Requested`].
     pub leave: bool,
 }
 
@@ -67,8 +68,8 @@ pub trait Bus {
     /// Reads RAM at any alignment; `None` if the whole access does not lie in RAM.
     fn ram_load(&mut self, address: GuestAddress, width: Width) -> Option<u64>;
 
-    /// Writes RAM at any alignment and marks the page dirty; `false`, with nothing written, if the whole access does not lie
-    /// in RAM.
+    /// Writes RAM at any alignment and marks the page dirty; `false`, with nothing written, if the whole access does
+    /// not lie in RAM.
     fn ram_store(&mut self, address: GuestAddress, width: Width, value: u64) -> bool;
 
     /// Reads a device register.

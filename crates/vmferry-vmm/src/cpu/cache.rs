@@ -1,12 +1,12 @@
 //! The decode cache: instructions by the physical address that they were fetched from.
 //!
-//! Direct-mapped, one slot per even address modulo twice the number of slots. Fetches stay coherent with RAM, as they are in QEMU and not
-//! merely after `fence.i`: otherwise a guest that wrote its own code would run differently after a migration, which
-//! starts with an empty cache. Entries go away
+//! Direct-mapped, one slot per even address modulo twice the number of slots. Fetches stay coherent with RAM, as they
+//! are in QEMU and not merely after `fence.i`: otherwise a guest that wrote its own code would run differently after a
+//! migration, which starts with an empty cache. Entries go away
 //!
 //! - all at once at `fence.i`, and when an image of the hart is restored;
-//! - one by one when the hart stores onto them. To keep stores cheap, only those inside the span between the lowest and the highest cached
-//!   address are looked at (one comparison for all others).
+//! - one by one when the hart stores onto them. To keep stores cheap, only those inside the span between the lowest and
+//!   the highest cached address are looked at (one comparison for all others).
 //!
 //! What devices write into RAM is seen after the guest's `fence.i`, which the manual demands of it.
 
@@ -69,7 +69,8 @@ impl DecodeCache {
         }
     }
 
-    /// Forgets what a store of `bytes` at `address` changes. Costs one comparison for stores outside of the cached span.
+    /// Forgets what a store of `bytes` at `address` changes. Costs one comparison for stores outside of the cached
+    /// span.
     #[inline(always)]
     pub(super) fn stored(&mut self, address: u64, bytes: u64) {
         if address.wrapping_sub(self.low) < self.span {

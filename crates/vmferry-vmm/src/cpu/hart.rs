@@ -58,7 +58,8 @@ pub struct Hart {
     pub(crate) props: HartProps,
     /// Decoded instructions.
     pub(super) cache: DecodeCache,
-    /// Whether the interrupt lines must be looked at before the next instruction. Always set at the start of a run, so it is no state.
+    /// Whether the interrupt lines must be looked at before the next instruction. Always set at the start of a run, so
+    /// it is no state.
     pub(super) look: bool,
 }
 

@@ -11,8 +11,8 @@
 //! `mip` is not in it: it shows the interrupt lines, which the hart reads again before its next instruction. Decoded
 //! instructions are dropped at a load.
 //!
-//! `Differs from QEMU:` its `cpu` section holds the state of every extension that it knows, in a layout that changed with nearly every
-//! release (`docs/spec/board-riscv-virt.md`); this hart has a section of its own.
+//! `Differs from QEMU:` its `cpu` section holds the state of every extension that it knows, in a layout that changed
+//! with nearly every release (`docs/spec/board-riscv-virt.md`); this hart has a section of its own.
 
 use vmstate::{Migrate, Properties, Refused, Versions, VmState};
 

@@ -23,8 +23,9 @@
 //! | `image` | the section's state |
 //!
 //! Sources: *The RISC-V Instruction Set Manual*, volume I (unprivileged, 20191213) and II (privileged, 20211203).
-//! Where the manual leaves a choice, the hart does what QEMU's `-cpu rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true`
-//! does, as far as `tests/cpu_against_qemu.rs` compares it; differences are marked `Differs from QEMU:`.
+//! Where the manual leaves a choice, the hart does what QEMU's `-cpu
+//! rv64i,m=true,a=true,c=true,zicsr=true,zifencei=true` does, as far as `tests/cpu_against_qemu.rs` compares it;
+//! differences are marked `Differs from QEMU:`.
 
 mod atomic;
 mod bus;

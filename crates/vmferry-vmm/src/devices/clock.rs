@@ -6,8 +6,8 @@
 //!  realtime_ns  ────────────────────────     nanoseconds since the epoch, never stopped, never moved
 //! ```
 //!
-//! The section `timer` is QEMU's (`docs/spec/virtio-state.md` section 8): with the virtual clock in it, devices can send
-//! points in virtual time as they are.
+//! The section `timer` is QEMU's (`docs/spec/virtio-state.md` section 8): with the virtual clock in it, devices can
+//! send points in virtual time as they are.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

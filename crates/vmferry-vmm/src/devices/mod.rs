@@ -1,8 +1,8 @@
 //! The devices of the board, each alone: registers in, interrupt level out.
 //!
-//! A device knows neither the bus nor the interrupt controller. The machine calls `read` and `write` with offsets from the
-//! device's base, looks at `level` afterwards, and polls what depends on time. State is declared beside each device: an
-//! image of raw integers, with the names that QEMU's streams have for them where QEMU has the device.
+//! A device knows neither the bus nor the interrupt controller. The machine calls `read` and `write` with offsets from
+//! the device's base, looks at `level` afterwards, and polls what depends on time. State is declared beside each
+//! device: an image of raw integers, with the names that QEMU's streams have for them where QEMU has the device.
 //!
 //! | file | device | address | section |
 //! |---|---|---|---|

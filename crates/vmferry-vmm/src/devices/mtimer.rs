@@ -9,8 +9,8 @@
 //! pending while mtime >= mtimecmp. Out of reset mtimecmp is the largest number.
 //! Sources: RISC-V ACLINT specification 1.0, chapter 2; `docs/spec/board-riscv-virt.md`.
 //!
-//! Image, section `riscv_aclint_mtimer`: version 1 has the octets of version 1 of QEMU's `riscv_mtimer`. Version 2 adds the
-//! offset; without it a guest that had written mtime found another time after a migration.
+//! Image, section `riscv_aclint_mtimer`: version 1 has the octets of version 1 of QEMU's `riscv_mtimer`. Version 2 adds
+//! the offset; without it a guest that had written mtime found another time after a migration.
 //!
 //! `Differs from QEMU:` its later versions of `riscv_mtimer` add other fields, so that this section has another name.
 

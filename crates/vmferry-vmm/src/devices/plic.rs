@@ -12,12 +12,12 @@
 //!   source's level ──> [gateway] ──> pending ──claim──> claimed ──complete──> the level is looked at again
 //! ```
 //!
-//! A request stays pending until it is claimed, also if the level falls meanwhile. Claims give the highest priority, the lowest
-//! number among equals; the threshold masks the notification only.
+//! A request stays pending until it is claimed, also if the level falls meanwhile. Claims give the highest priority,
+//! the lowest number among equals; the threshold masks the notification only.
 //! Sources: RISC-V PLIC specification 1.0.0; `docs/spec/board-riscv-virt.md`.
 //!
-//! Image, section `riscv_sifive_plic` version 1: the fields are those of QEMU 7.2 and later. The levels of the sources are
-//! not in it: the machine sets them from the devices after a load.
+//! Image, section `riscv_sifive_plic` version 1: the fields are those of QEMU 7.2 and later. The levels of the sources
+//! are not in it: the machine sets them from the devices after a load.
 
 use vmstate::{Migrate, Refused, Versions, VmState};
 

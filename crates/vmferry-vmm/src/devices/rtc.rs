@@ -11,13 +11,13 @@
 //! | 0x18 | ALARM_STATUS | 1 while armed | – |
 //! | 0x1c | CLEAR_INTERRUPT | 0 | takes the interrupt away |
 //!
-//! All registers have 32 bits. The clock follows the host's real time, also while the guest stands still: the distance of two
-//! readings tells a guest how long it did.
+//! All registers have 32 bits. The clock follows the host's real time, also while the guest stands still: the distance
+//! of two readings tells a guest how long it did.
 //! Sources: the goldfish RTC's description in the Linux devicetree bindings and Android's goldfish documentation;
 //! `docs/spec/board-riscv-virt.md`.
 //!
-//! Image, section `goldfish_rtc` version 3: the fields are QEMU's. `tick_offset_vmstate` is what versions 1 and 2 had instead
-//! of `tick_offset`; it is not used.
+//! Image, section `goldfish_rtc` version 3: the fields are QEMU's. `tick_offset_vmstate` is what versions 1 and 2 had
+//! instead of `tick_offset`; it is not used.
 
 use std::sync::Arc;
 

@@ -105,8 +105,8 @@ impl Board {
 
 /// The board as the hart sees it while it runs.
 ///
-/// The vCPU thread is the only one that writes RAM then (devices that access memory do so from within one of its register
-/// accesses), so a store of less than a word may read and write the word.
+/// The vCPU thread is the only one that writes RAM then (devices that access memory do so from within one of its
+/// register accesses), so a store of less than a word may read and write the word.
 pub(super) struct BoardBus<'a> {
     board: &'a Board,
     words: &'a [AtomicU64],

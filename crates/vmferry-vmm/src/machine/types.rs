@@ -1,7 +1,7 @@
 //! The machine types `ferry-virt-1.0`, `-1.1` and `-2.0`, and what sets them apart.
 //!
-//! A property of a newer device is off in the machine types that are older than it; that keeps their streams loadable by
-//! the releases that had no such property (`docs/spec/compat.md` sections 2 and 3).
+//! A property of a newer device is off in the machine types that are older than it; that keeps their streams loadable
+//! by the releases that had no such property (`docs/spec/compat.md` sections 2 and 3).
 
 use vmstate::machine::{DeviceType, Global, MachineFamily, MachineType, MachineVersion, SettingError, Settings};
 use vmstate::{Compat, compat};

@@ -105,7 +105,8 @@ impl Vcpu {
         ran
     }
 
-    /// Parks the hart and enters `run_state`, if `wanted` says so of the run state that it is in; returns whether it did.
+    /// Parks the hart and enters `run_state`, if `wanted` says so of the run state that it is in; returns whether it
+    /// did.
     fn stop_if(&self, run_state: RunState, wanted: impl FnOnce(RunState) -> bool) -> bool {
         let mut state = self.shared.state();
         if !wanted(state.run_state) {

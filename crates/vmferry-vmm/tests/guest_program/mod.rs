@@ -21,8 +21,8 @@ type Assembler = VecAssembler<RiscvRelocation>;
 /// Offset of the status block and of the virtio page from the start of the image.
 const STATUS: i32 = 0x4000;
 const VIRTIO: i32 = 0x5000;
-/// Where the trap handler saves registers, from the start of the status block; status fields are reached from there with
-/// negative offsets.
+/// Where the trap handler saves registers, from the start of the status block; status fields are reached from there
+/// with negative offsets.
 const SAVE: i32 = 0x7c0;
 /// Room for the digits of a number, and for registers while a bad page is reported.
 const DIGITS: i32 = 0x700;
@@ -274,8 +274,8 @@ fn pace(ops: &mut Assembler) {
         ; bltu t2, t3, ->on_time
         ; mv s10, t1
         ; j ->on_time
-        // Sleeps until the next tick or the burst's turn, whichever is first. Interrupts are off between the look at the time
-        // and the wfi, which ends all the same; the handler then sets the timer to the next tick.
+        // Sleeps until the next tick or the burst's turn, whichever is first. Interrupts are off between the look at
+        // the time and the wfi, which ends all the same; the handler then sets the timer to the next tick.
         ; ->early:
         ; ld t2, [s1, p::POLL]
         ; bnez t2, ->poll

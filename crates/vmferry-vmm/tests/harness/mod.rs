@@ -1,6 +1,8 @@
-//! Turns instruction sequences into one bare image that runs them one after the other, prints what each did, and powers off.
+//! Turns instruction sequences into one bare image that runs them one after the other, prints what each did, and powers
+//! off.
 //!
-//! For each case: registers are loaded from a table, the body runs, all registers are stored; then one block is printed:
+//! For each case: registers are loaded from a table, the body runs, all registers are stored; then one block is
+//! printed:
 //!
 //! ```text
 //! registers   31 words, x1 to x31
@@ -8,8 +10,8 @@
 //! traps       per trap four words: mcause mepc mtval mstatus (MPP, MPIE, MIE)
 //! ```
 //!
-//! The trap handler notes a trap and goes on behind the instruction: by its length; after a failed fetch at `ra`; after a
-//! timer or software interrupt, whose source it switches off, where it was.
+//! The trap handler notes a trap and goes on behind the instruction: by its length; after a failed fetch at `ra`; after
+//! a timer or software interrupt, whose source it switches off, where it was.
 
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, riscv::RiscvRelocation};
 

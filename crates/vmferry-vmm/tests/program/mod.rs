@@ -1,7 +1,7 @@
 //! Random programs of RV64IMAC instructions, and the few encoders that they need.
 //!
-//! Control flow only goes forward, loops apart that count down in `x3`, so that every program ends. Loads and stores stay in a
-//! window of [`DATA_BYTES`] that `x8`, `x9` and `x2` point into; those and `x3` are never a destination.
+//! Control flow only goes forward, loops apart that count down in `x3`, so that every program ends. Loads and stores
+//! stay in a window of [`DATA_BYTES`] that `x8`, `x9` and `x2` point into; those and `x3` are never a destination.
 
 /// Bytes of the data window.
 pub const DATA_BYTES: u64 = 4096;

@@ -1,7 +1,7 @@
 //! The dirty bitmap that rides on a memory mapping.
 //!
-//! `vm-memory` marks it on each store that goes through a region. Its own bitmap only has a whole-map reset; a migration
-//! takes marks word by word and adds them to a set.
+//! `vm-memory` marks it on each store that goes through a region. Its own bitmap only has a whole-map reset; a
+//! migration takes marks word by word and adds them to a set.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

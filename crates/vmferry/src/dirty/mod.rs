@@ -12,8 +12,8 @@ use std::io;
 
 /// A source of dirty pages: a CPU's own bitmap, a hypervisor's log.
 ///
-/// Between [`DirtyLog::start`] and [`DirtyLog::stop`] no write of the guest may escape it: a page that is written after a
-/// [`DirtyLog::sync`] took its mark is marked for the next one, and one whose mark was taken can be read afterwards
+/// Between [`DirtyLog::start`] and [`DirtyLog::stop`] no write of the guest may escape it: a page that is written after
+/// a [`DirtyLog::sync`] took its mark is marked for the next one, and one whose mark was taken can be read afterwards
 /// with everything in it that was written before.
 pub trait DirtyLog: Send + Sync {
     /// Starts tracking; all pages are clean.

@@ -17,9 +17,10 @@ pub fn words<'a>(memory: &VolatileSlice<'a, ()>) -> Option<&'a [AtomicU64]> {
     if !words.is_aligned() || !memory.len().is_multiple_of(size_of::<AtomicU64>()) {
         return None;
     }
-    // SAFETY: the slice covers exactly the memory of `memory`, which is mapped, readable and writable for 'a, and has no
-    // more than isize::MAX bytes, since it is one mapping. The pointer is aligned (checked above), and AtomicU64 has the
-    // layout of u64, for which every bit pattern is valid. All other accesses to guest memory in this process are
-    // volatile or atomic, so no reference of another kind aliases it, and `&AtomicU64` allows concurrent writes.
+    // SAFETY: the slice covers exactly the memory of `memory`, which is mapped, readable and writable for 'a, and has
+    // no more than isize::MAX bytes, since it is one mapping. The pointer is aligned (checked above), and AtomicU64
+    // has the layout of u64, for which every bit pattern is valid. All other accesses to guest memory in this
+    // process are volatile or atomic, so no reference of another kind aliases it, and `&AtomicU64` allows
+    // concurrent writes.
     Some(unsafe { slice::from_raw_parts(words, memory.len() / size_of::<AtomicU64>()) })
 }

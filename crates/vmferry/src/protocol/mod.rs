@@ -19,10 +19,10 @@
 //!   Completed
 //! ```
 //!
-//! The steps from HELLO to RUN are ours. They are carried by PING and PONG, whose values QEMU gives no meaning to and echoes:
-//! a QEMU destination answers HELLO with HELLO and is thereby known, a QEMU source never sends it. Towards a QEMU the
-//! exchange ends with its SHUT, as `docs/spec/postcopy.md` section 2.1 says. `docs/design.md` has the table of what
-//! each combination guarantees.
+//! The steps from HELLO to RUN are ours. They are carried by PING and PONG, whose values QEMU gives no meaning to and
+//! echoes: a QEMU destination answers HELLO with HELLO and is thereby known, a QEMU source never sends it. Towards a
+//! QEMU the exchange ends with its SHUT, as `docs/spec/postcopy.md` section 2.1 says. `docs/design.md` has the table of
+//! what each combination guarantees.
 
 pub mod destination;
 pub mod handover;

@@ -1,7 +1,7 @@
 //! Both machines in memory, with every fault at every step: the whole space is enumerated, not sampled.
 //!
-//! The world holds two ends and the octets between them. A step delivers the next message of a direction, lets an action
-//! succeed or fail, breaks the connection, cancels, or kills a process. From every world all steps are tried.
+//! The world holds two ends and the octets between them. A step delivers the next message of a direction, lets an
+//! action succeed or fail, breaks the connection, cancels, or kills a process. From every world all steps are tried.
 
 use std::collections::{HashSet, VecDeque};
 

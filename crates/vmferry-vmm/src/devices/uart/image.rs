@@ -9,8 +9,8 @@
 //! | `serial/fifo_timeout_timer` | i64 virtual ns | while it runs, and property `migrate-fifo-timeout` |
 //! | `serial/timeout_ipending` | i32 | if set |
 //!
-//! The property is off in machine types before 2.0; a receiver that gets no running timeout starts a new one, so that bytes below the trigger
-//! are noticed, only later.
+//! The property is off in machine types before 2.0; a receiver that gets no running timeout starts a new one, so that
+//! bytes below the trigger are noticed, only later.
 //! Sources: the field lists of `-dump-vmstate` and of recorded streams of QEMU 10.0.
 
 use vmstate::{Migrate, Properties, Refused, Versions, VmState};

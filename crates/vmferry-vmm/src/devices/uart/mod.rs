@@ -18,8 +18,8 @@
 //!                                                          the machine calls `pump` when it takes bytes again
 //! ```
 //!
-//! Interrupts in their order: line status, receive timeout, received data, transmitter empty, modem status. A receive FIFO
-//! that nobody reads for four characters' time raises the timeout.
+//! Interrupts in their order: line status, receive timeout, received data, transmitter empty, modem status. A receive
+//! FIFO that nobody reads for four characters' time raises the timeout.
 //! Sources: National Semiconductor PC16550D data sheet; `docs/spec/board-riscv-virt.md` (3.6864 MHz).
 
 mod fifo;

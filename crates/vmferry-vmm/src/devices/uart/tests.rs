@@ -217,8 +217,8 @@ fn inconsistent_state_is_refused_and_changes_nothing() {
     let mut octets = Vec::new();
     before.encode(&victim.uart.props(), &mut octets).unwrap();
     let lsr = 7;
-    // LSR with the transmitter empty, without the received byte, with the transmit FIFO empty; FCR with FIFOs off; MCR and
-    // IER with bits that do not exist.
+    // LSR with the transmitter empty, without the received byte, with the transmit FIFO empty; FCR with FIFOs off; MCR
+    // and IER with bits that do not exist.
     for (at, value) in [(lsr, 0x41), (lsr, 0x00), (lsr, 0x21), (10, 0x80), (6, 0x88), (3, 0xff)] {
         let mut damaged = octets.clone();
         damaged[at] = value;

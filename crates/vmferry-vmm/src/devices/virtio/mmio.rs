@@ -12,8 +12,8 @@
 //! | 0x034, 0x038 | largest queue size, queue size (w) | | 0x0fc | configuration generation |
 //! | 0x044 | QueueReady | | 0x100 … | configuration (none) |
 //!
-//! All registers have 32 bits. Addresses, size and features are taken only while the rules allow it: features until FEATURES_OK,
-//! a queue's parts until it is ready.
+//! All registers have 32 bits. Addresses, size and features are taken only while the rules allow it: features until
+//! FEATURES_OK, a queue's parts until it is ready.
 //! Source: VIRTIO 1.2, section 4.2.2.
 
 use super::queue::{QUEUE_SIZE_MAX, Queue};

@@ -13,8 +13,8 @@
 //! | `rng` | the device: requests and their answer |
 //! | `image` | the section's state |
 //!
-//! The guest is hostile: every address it names goes through [`GuestRam`], every index meets the size of the ring, and a ring that
-//! breaks the rules stops the device (DEVICE_NEEDS_RESET) instead of being guessed at.
+//! The guest is hostile: every address it names goes through [`GuestRam`], every index meets the size of the ring, and
+//! a ring that breaks the rules stops the device (DEVICE_NEEDS_RESET) instead of being guessed at.
 //! Source: Virtual I/O Device (VIRTIO) 1.2, sections 2.7, 4.2 and 5.4.
 
 mod image;

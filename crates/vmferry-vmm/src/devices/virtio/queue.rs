@@ -78,8 +78,8 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// More entries than the ring has; a head or a link outside of it; a chain that loops; an indirect table, which was not
-    /// negotiated; a ring outside of RAM.
+    /// More entries than the ring has; a head or a link outside of it; a chain that loops; an indirect table, which was
+    /// not negotiated; a ring outside of RAM.
     pub(super) fn pop(&mut self, ram: &dyn GuestRam) -> Result<Option<Chain>, Broken> {
         let index = read_u16(ram, self.available, 2)?;
         let waiting = index.wrapping_sub(self.last_available);
