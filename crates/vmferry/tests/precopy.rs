@@ -215,3 +215,26 @@ fn events_come_in_qemus_order() {
         ]
     );
 }
+
+#[test]
+fn blocks_of_different_sizes_move_together() {
+    // None has a multiple of 64 pages, so the bitmaps' last words are partly used.
+    let blocks: [(&str, usize); 3] = [("a", 3 << 12), ("0000:00:02.0/vga.vram", 1031 << 12), ("m.1", 65 << 12)];
+    let source = TestMachine::with_blocks("test-1.0", &blocks, RunState::Running);
+    let destination = TestMachine::with_blocks("test-1.0", &[blocks[2], blocks[0], blocks[1]], RunState::InMigrate);
+    source.wait_for_passes(1);
+    let (outgoing, incoming) = (Migration::new(source.clone()), Migration::new(destination.clone()));
+    let dir = tempfile::tempdir().unwrap();
+    let uri: Uri = format!("unix:{}", dir.path().join("socket").display()).parse().unwrap();
+    incoming.incoming(&uri, Incoming { autostart: false }).unwrap();
+    outgoing.migrate(&uri).unwrap();
+    outgoing.wait().unwrap();
+    incoming.wait().unwrap();
+    assert_eq!(outgoing.info().ram.total, (3 + 1031 + 65) << 12);
+    let (there, here) = (destination.memory(), source.memory());
+    let (a, vram) = (3 << 12, 1031 << 12);
+    assert!(there[..65 << 12] == here[a + vram..], "m.1");
+    assert!(there[65 << 12..][..a] == here[..a], "a");
+    assert!(there[(65 << 12) + a..] == here[a..][..vram], "vga.vram");
+    assert_eq!(destination.state(), source.state());
+}

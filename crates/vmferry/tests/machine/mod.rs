@@ -57,7 +57,9 @@ impl Migrate for Walker {
 
 pub struct TestMachine {
     machine_type: String,
-    block: MappedBlock,
+    /// Whether SWITCHOVER_START is sent: QEMU knows it since 10.0.
+    pub announces_switchover: AtomicBool,
+    blocks: Vec<MappedBlock>,
     ram: Vec<Arc<dyn RamBlock>>,
     log: SoftDirtyLog,
     registry: Registry,
@@ -74,15 +76,34 @@ pub struct TestMachine {
 
 impl TestMachine {
     pub fn new(machine_type: &str, bytes: usize, run_state: RunState) -> Arc<Self> {
-        let block = MappedBlock::new("test.ram", bytes).unwrap();
+        Self::with_blocks(machine_type, &[("test.ram", bytes)], run_state)
+    }
+
+    /// One whose guest walks over several blocks, in this order.
+    pub fn with_blocks(machine_type: &str, blocks: &[(&str, usize)], run_state: RunState) -> Arc<Self> {
         let walker = Arc::new(Mutex::new(Walker::default()));
         let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
         registry.register(Place::default(), Arc::clone(&walker)).unwrap();
+        Self::with_registry(machine_type, blocks, run_state, walker, registry)
+    }
+
+    /// One with other devices; the walker's state moves only if it is among them.
+    pub fn with_registry(
+        machine_type: &str,
+        blocks: &[(&str, usize)],
+        run_state: RunState,
+        walker: Arc<Mutex<Walker>>,
+        registry: Registry,
+    ) -> Arc<Self> {
+        let blocks: Vec<MappedBlock> =
+            blocks.iter().map(|(name, bytes)| MappedBlock::new(*name, *bytes).unwrap()).collect();
+        let ram = blocks.iter().map(|block| Arc::new(block.clone()) as Arc<dyn RamBlock>).collect();
         let machine = Arc::new(Self {
             machine_type: machine_type.to_owned(),
-            ram: vec![Arc::new(block.clone())],
-            log: SoftDirtyLog::new([&block]),
-            block,
+            announces_switchover: AtomicBool::new(true),
+            ram,
+            log: SoftDirtyLog::new(&blocks),
+            blocks,
             registry,
             walker,
             run_state: Arc::new((Mutex::new(run_state), Condvar::new())),
@@ -97,7 +118,7 @@ impl TestMachine {
     }
 
     fn spawn_guest(&self) -> JoinHandle<()> {
-        let memory = self.block.clone();
+        let memory = self.blocks.clone();
         let (walker, run_state) = (Arc::clone(&self.walker), Arc::clone(&self.run_state));
         let (parked, ended, pause) = (Arc::clone(&self.parked), Arc::clone(&self.ended), Arc::clone(&self.pause_us));
         thread::spawn(move || {
@@ -123,14 +144,18 @@ impl TestMachine {
     }
 
     pub fn memory(&self) -> Vec<u8> {
-        let mut bytes = vec![0; self.block.used_len() as usize];
-        self.block.read(0, &mut bytes).unwrap();
-        bytes
+        let mut memory = Vec::new();
+        for block in &self.blocks {
+            let mut bytes = vec![0; block.used_len() as usize];
+            block.read(0, &mut bytes).unwrap();
+            memory.extend_from_slice(&bytes);
+        }
+        memory
     }
 
-    /// Puts bytes into the stopped guest's memory.
+    /// Puts bytes into the first block of the stopped guest's memory.
     pub fn fill(&self, offset: u64, bytes: &[u8]) {
-        self.block.write(offset, bytes).unwrap();
+        self.blocks[0].write(offset, bytes).unwrap();
     }
 
     /// Waits until the guest has walked `passes` more times over its memory.
@@ -143,11 +168,12 @@ impl TestMachine {
 }
 
 /// Rewrites the next `pages` pages: each must hold what the last pass left there, at its first and its last word.
-fn walk(block: &MappedBlock, state: &mut WalkerImage, pages: u64) {
-    let memory = block.region().as_volatile_slice();
-    let total = block.used_len() / 4096;
+fn walk(blocks: &[MappedBlock], state: &mut WalkerImage, pages: u64) {
+    let total: u64 = blocks.iter().map(|block| block.used_len() / 4096).sum();
     for _ in 0..pages {
-        let base = (state.page * 4096) as usize;
+        let (block, page) = place(blocks, state.page);
+        let memory = block.region().as_volatile_slice();
+        let base = (page * 4096) as usize;
         let expected = if state.pass == 0 { 0 } else { state.page ^ (state.pass << 32) };
         for at in [base, base + 2048, base + 4088] {
             if memory.load::<u64>(at, Ordering::Relaxed).unwrap() != expected {
@@ -166,9 +192,25 @@ fn walk(block: &MappedBlock, state: &mut WalkerImage, pages: u64) {
     }
 }
 
+/// The block of a page of the walk, and the page's number in it.
+fn place(blocks: &[MappedBlock], mut page: u64) -> (&MappedBlock, u64) {
+    for block in blocks {
+        let pages = block.used_len() / 4096;
+        if page < pages {
+            return (block, page);
+        }
+        page -= pages;
+    }
+    unreachable!("the walk stays within the blocks")
+}
+
 impl Machine for TestMachine {
     fn machine_type(&self) -> &str {
         &self.machine_type
+    }
+
+    fn sends_switchover_start(&self) -> bool {
+        self.announces_switchover.load(Ordering::Relaxed)
     }
 
     fn registry(&self) -> &Registry {
