@@ -216,6 +216,11 @@ pub(crate) struct Qemu {
 impl Qemu {
     /// Starts the binary of `version`, or prints why not.
     pub(crate) fn start(version: &str) -> Option<Self> {
+        Self::start_with(version, &[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn start_with(version: &str, arguments: &[&str]) -> Option<Self> {
         let folder = std::env::var_os("VMFERRY_QEMU_DIR").map(PathBuf::from).or_else(|| {
             let home = std::env::var_os("HOME")?;
             Some(PathBuf::from(home).join(".cache/vmferry/qemu"))
@@ -228,8 +233,9 @@ impl Qemu {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("qmp");
         let child = Command::new(&binary)
-            .args(["-M", "none", "-S", "-display", "none", "-qmp"])
+            .args(["-M", "none", "-S", "-nodefaults", "-display", "none", "-qmp"])
             .arg(format!("unix:{},server=on,wait=off", path.display()))
+            .args(arguments)
             .stdin(Stdio::null())
             .spawn()
             .unwrap();

@@ -6,10 +6,14 @@
 //! | D → S | PONG | [`HELLO_ACK`] | yes; a QEMU echoes [`HELLO`] instead |
 //! | D → S | PONG | [`LOADED`] | everything is loaded, the guest stands still here |
 //! | S → D | PING | [`RUN`] | the guest is yours: start it |
+//! | S → D (a QEMU) | PING | [`CONFIRM`] | behind the devices: its echo says that they are loaded |
 //! | S → D | PING | [`ABORT`] | the source keeps the guest: forget what was loaded |
 //! | D → S | type [`REASON_TYPE`] | text | why the load failed; SHUT 1 follows |
 //!
-//! The last one is a message type that QEMU does not know; it is only sent once HELLO was received.
+//! A QEMU that refuses a device ends without a word up to 7.2, and it starts the guest as soon as it has read the end
+//! mark. So the end mark is only sent once [`CONFIRM`] came back: whatever fails before leaves the guest at the source.
+//!
+//! The last one of the table is a message type that QEMU does not know; it is only sent once HELLO was received.
 
 use vmferry_wire::limits::RETURN_PATH_PAYLOAD_LIMIT;
 
@@ -23,6 +27,8 @@ pub const LOADED: u32 = 0x6665_7282;
 pub const RUN: u32 = 0x6665_7203;
 /// Drop the guest.
 pub const ABORT: u32 = 0x6665_7204;
+/// Asks a QEMU, which answers in the order of the stream, whether it got so far.
+pub const CONFIRM: u32 = 0x6665_7205;
 /// Return-path message type of a reason in UTF-8, 0 to [`RETURN_PATH_PAYLOAD_LIMIT`] octets.
 pub const REASON_TYPE: u16 = 0x6665;
 

@@ -6,7 +6,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::destination::{Destination, DestinationAction, DestinationEvent};
-use super::handover::{ABORT, HELLO};
+use super::handover::{ABORT, CONFIRM, HELLO};
 use super::source::{Peer, Source, SourceAction, SourceEvent};
 use crate::channel::Transport;
 use crate::control::Owner;
@@ -56,6 +56,10 @@ struct World {
     source_knows: bool,
     destination_knows: bool,
     cancelled: bool,
+    /// The source learned that everything before the end was loaded.
+    is_confirmed: bool,
+    /// The write of the end has not returned yet.
+    end_is_pending: bool,
 }
 
 impl World {
@@ -78,6 +82,8 @@ impl World {
             source_knows: false,
             destination_knows: false,
             cancelled: false,
+            is_confirmed: false,
+            end_is_pending: false,
         }
     }
 
@@ -161,12 +167,25 @@ impl World {
     }
 
     fn source_steps(&self, next: &mut Vec<World>) {
-        if let Some(&action) = self.source_actions.front() {
+        if self.end_is_pending {
+            for event in [SourceEvent::Done, SourceEvent::Failed] {
+                let mut world = self.clone();
+                world.end_is_pending = false;
+                world.tell_source(event);
+                next.push(world);
+            }
+        } else if let Some(&action) = self.source_actions.front() {
             let mut world = self.clone();
             world.source_actions.pop_front();
             let last = matches!(action, SourceAction::Finish | SourceAction::Resume | SourceAction::Relinquish);
             let waits = action == SourceAction::AwaitVerdict;
             let mut failed = world.clone();
+            if action == SourceAction::SendEnd {
+                // A part of it is out, and may be all that the peer needs; it may answer before the write returns.
+                let mut pending = world.clone();
+                pending.end_is_pending = pending.perform_source(action);
+                next.push(pending);
+            }
             if world.perform_source(action) {
                 // An ABORT is not acknowledged: the machine is final already.
                 if !last && !waits && action != SourceAction::Ping(ABORT) {
@@ -200,6 +219,7 @@ impl World {
         if let Some(&message) = self.backward.front() {
             let mut world = self.clone();
             world.backward.pop_front();
+            world.is_confirmed |= message == Backward::Pong(CONFIRM);
             world.tell_source(match message {
                 Backward::Pong(value) => SourceEvent::Pong(value),
                 Backward::Shut(value) => SourceEvent::Shut(value),
@@ -301,6 +321,11 @@ impl World {
                 refused.backward.extend(self.connected.then_some(Backward::Shut(1)));
                 refused.destination_alive = false;
                 next.push(refused);
+                // Seen with 5.2 to 11.1: the process ends without a word.
+                let mut mute = world.clone();
+                mute.destination_alive = false;
+                mute.connected = false;
+                next.push(mute);
             }
             Forward::End => {
                 world.destination = Destination::Completed;
@@ -376,6 +401,9 @@ fn a_qemu_that_starts_by_itself_never_makes_two_that_run() {
             assert!(!(world.source_runs && world.destination_runs), "it runs at both: {world:?}");
             if world.source_alive && world.source.is_final() && world.source_actions.is_empty() && !world.source_runs {
                 assert_ne!(world.source.owner(), Owner::Source, "{world:?}");
+            }
+            if world.source == Source::Failed(Owner::Unknown) {
+                assert!(world.is_confirmed, "it could have been kept: {world:?}");
             }
         });
         assert!(worlds > 500, "the space was walked: {worlds} worlds");

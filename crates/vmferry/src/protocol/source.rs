@@ -1,6 +1,6 @@
 //! The source's half of the protocol.
 
-use super::handover::{ABORT, HELLO, HELLO_ACK, LOADED, RUN};
+use super::handover::{ABORT, CONFIRM, HELLO, HELLO_ACK, LOADED, RUN};
 use crate::channel::Transport;
 use crate::control::Owner;
 
@@ -30,6 +30,8 @@ pub enum Source {
     LastPages(Peer),
     /// Sends the devices. Owner: source.
     Devices(Peer),
+    /// Waits until a QEMU has loaded all but the end of the stream, without which it starts nothing. Owner: source.
+    Confirming,
     /// Writes the end of the stream. Owner: source towards our own kind and files, else unknown until told.
     Ending(Peer),
     /// Waits for the destination's verdict. Owner: as in `Ending`.
@@ -104,9 +106,12 @@ impl Source {
     #[must_use]
     pub fn owner(self) -> Owner {
         match self {
-            Self::SettingUp(_) | Self::Precopy(_) | Self::Stopping(_) | Self::LastPages(_) | Self::Devices(_) => {
-                Owner::Source
-            }
+            Self::SettingUp(_)
+            | Self::Precopy(_)
+            | Self::Stopping(_)
+            | Self::LastPages(_)
+            | Self::Devices(_)
+            | Self::Confirming => Owner::Source,
             // Nobody reads a file yet, and our own kind waits to be told.
             Self::Ending(Peer::Ferry | Peer::Mute(Transport::File)) | Self::Verdict(Peer::Ferry) => Owner::Source,
             Self::Ending(_) | Self::Verdict(_) => Owner::Unknown,
@@ -140,11 +145,15 @@ impl Source {
             (Self::Precopy(_), E::Done) => (self, vec![A::SendPages]),
             (Self::Stopping(peer), E::Done) => (Self::LastPages(peer), vec![A::SendLastPages]),
             (Self::LastPages(peer), E::Done) => (Self::Devices(peer), vec![A::SendDevices]),
+            (Self::Devices(Peer::Qemu), E::Done) => (Self::Confirming, vec![A::Ping(CONFIRM)]),
+            (Self::Confirming, E::Done) => (self, vec![A::AwaitVerdict]),
+            (Self::Confirming, E::Pong(CONFIRM)) => (Self::Ending(Peer::Qemu), vec![A::SendEnd]),
             (Self::Devices(peer), E::Done) => (Self::Ending(peer), vec![A::SendEnd]),
             (Self::Ending(Peer::Mute(_)), E::Done) => (Self::Completed(Owner::Unknown), vec![A::Relinquish, A::Finish]),
             (Self::Ending(peer), E::Done) => (Self::Verdict(peer), vec![A::AwaitVerdict]),
             (Self::Verdict(Peer::Ferry), E::Pong(LOADED)) => (Self::HandingOver, vec![A::Relinquish, A::Ping(RUN)]),
-            (Self::Verdict(Peer::Qemu), E::Shut(0)) => {
+            // It needs the end mark, and not all of what follows.
+            (Self::Ending(Peer::Qemu) | Self::Verdict(Peer::Qemu), E::Shut(0)) => {
                 (Self::Completed(Owner::Destination), vec![A::Relinquish, A::Finish])
             }
             (Self::HandingOver, E::Done) => (self, vec![A::AwaitVerdict]),
@@ -162,6 +171,7 @@ impl Source {
             // Once the last octet may be with a peer that starts by itself, only its verdict counts: a broken
             // connection says nothing, and a cancellation comes too late.
             (Self::Ending(Peer::Qemu | Peer::Mute(Transport::Pipe | Transport::Socket)), E::Failed)
+            | (Self::Ending(Peer::Qemu), E::ReturnPathClosed)
             | (Self::Verdict(Peer::Qemu), E::ReturnPathClosed | E::Failed) => {
                 (Self::Failed(Owner::Unknown), vec![A::Finish])
             }

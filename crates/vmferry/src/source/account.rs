@@ -123,10 +123,12 @@ impl Account {
     /// The protocol went from one state to another.
     pub(super) fn crossed(&mut self, from: Source, to: Source) {
         match (from, to) {
-            (Source::Verdict(Peer::Ferry), Source::HandingOver) | (Source::Verdict(_), Source::Completed(_)) => {
+            (Source::Verdict(Peer::Ferry), Source::HandingOver) | (Source::Confirming, Source::Ending(_)) => {
                 self.phase("load");
             }
-            (Source::HandingOver, Source::Completed(_)) => self.phase("handover"),
+            (Source::HandingOver | Source::Ending(Peer::Qemu) | Source::Verdict(Peer::Qemu), Source::Completed(_)) => {
+                self.phase("handover");
+            }
             _ => {}
         }
     }

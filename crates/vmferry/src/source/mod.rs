@@ -38,7 +38,7 @@ use crate::control::{Owner, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
-use crate::protocol::handover::{HELLO, LOADED};
+use crate::protocol::handover::{CONFIRM, HELLO, LOADED};
 use crate::protocol::source::{Peer, Source, SourceAction, SourceEvent};
 use crate::shared::Shared;
 
@@ -155,7 +155,8 @@ impl Driver {
     fn handle(&mut self, mut event: SourceEvent) {
         // The last moment to cancel: from here on the interrupt must not break what the destination relies on.
         let commits = (self.protocol == Source::Verdict(Peer::Ferry) && event == SourceEvent::Pong(LOADED))
-            || (matches!(self.protocol, Source::Devices(peer) if peer != Peer::Ferry) && event == SourceEvent::Done);
+            || (self.protocol == Source::Confirming && event == SourceEvent::Pong(CONFIRM))
+            || (matches!(self.protocol, Source::Devices(Peer::Mute(_))) && event == SourceEvent::Done);
         if commits && !self.close_gate() {
             event = SourceEvent::Cancel;
         }

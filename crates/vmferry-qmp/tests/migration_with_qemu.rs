@@ -1,0 +1,158 @@
+//! The engine and real QEMUs as each other's peers: machine `none` with 1 MiB of RAM, which both have.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod kit;
+#[path = "../../vmferry/tests/machine/mod.rs"]
+mod machine;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use kit::{PATIENCE, Qemu};
+use machine::{TestMachine, Walker};
+use serde_json::{Value, json};
+use vmferry::channel::Uri;
+use vmferry::control::{Owner, RunState, Status};
+use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
+use vmferry::{Incoming, Machine as _, Migration};
+use vmferry_qmp::Client;
+use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
+
+const VERSIONS: [&str; 4] = ["5.2", "7.2", "10.0", "11.1"];
+const BYTES: usize = 1 << 20;
+
+/// QEMU's `timer` section, as `docs/spec/stream.md` section 12 has it.
+#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[vmstate(name = "timer", version = 2)]
+struct TimerImage {
+    cpu_ticks_offset: i64,
+    #[vmstate(unused = 8)]
+    _reserved: (),
+    cpu_clock_offset: i64,
+}
+
+/// One that QEMU refuses.
+#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[vmstate(name = "timer", version = 3)]
+struct NewerTimerImage {
+    cpu_ticks_offset: i64,
+}
+
+#[derive(Debug, Default)]
+struct Holds<T>(T);
+
+macro_rules! holds {
+    ($image:ty) => {
+        impl Migrate for Holds<$image> {
+            type Image = $image;
+            type Props = ();
+
+            fn props(&self) {}
+
+            fn snapshot(&self) -> Result<$image, Refused> {
+                Ok(self.0)
+            }
+
+            fn template(&self) -> Result<$image, Refused> {
+                Ok(self.0)
+            }
+
+            fn restore(&mut self, image: $image, _: &Versions) -> Result<(), Refused> {
+                self.0 = image;
+                Ok(())
+            }
+        }
+    };
+}
+
+holds!(TimerImage);
+holds!(NewerTimerImage);
+
+fn machine<T>(version: &str, run_state: RunState, timer: T) -> (Arc<TestMachine>, Arc<Mutex<Holds<T>>>)
+where
+    Holds<T>: Migrate + Send + 'static,
+    Arc<Mutex<Holds<T>>>: Migrate,
+{
+    let timer = Arc::new(Mutex::new(Holds(timer)));
+    let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+    registry.register(Place::default(), Arc::clone(&timer)).unwrap();
+    let walker = Arc::new(Mutex::new(Walker::default()));
+    let machine = TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry);
+    machine.announces_switchover.store(version.starts_with("1"), std::sync::atomic::Ordering::Relaxed);
+    (machine, timer)
+}
+
+/// A QEMU that waits for a guest.
+fn waiting(version: &str, uri: &str) -> Option<(Qemu, Client)> {
+    let qemu = Qemu::start_with(version, &["-m", "1M", "-incoming", uri])?;
+    let client = Client::connect(&qemu.path).unwrap();
+    Some((qemu, client))
+}
+
+fn wait_for(client: &mut Client, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        if reply["status"] == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{reply}");
+        std::thread::yield_now();
+    }
+}
+
+/// RAM of a stopped QEMU.
+fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
+    let path = folder.join("memory");
+    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+#[test]
+fn a_guest_goes_through_a_real_qemu_and_comes_back_whole() {
+    for version in VERSIONS {
+        let folder = tempfile::tempdir().unwrap();
+        let there = format!("unix:{}", folder.path().join("there").display());
+        let back = format!("unix:{}", folder.path().join("back").display());
+        let Some((_qemu, mut client)) = waiting(version, &there) else { continue };
+        let timer = TimerImage { cpu_ticks_offset: -7, _reserved: (), cpu_clock_offset: 0x0102_0304_0506_0708 };
+        let (source, _) = machine(version, RunState::Running, timer);
+        source.wait_for_passes(2);
+        let outgoing = Migration::new(source.clone());
+        outgoing.migrate(&there.parse().unwrap()).unwrap();
+        outgoing.wait().unwrap();
+        assert_eq!((outgoing.info().status, outgoing.info().owner), (Status::Completed, Owner::Destination));
+        assert_eq!(source.run_state(), RunState::PostMigrate);
+        wait_for(&mut client, "completed");
+        assert_eq!(client.execute("query-status", Value::Null).unwrap()["status"], "paused", "{version}: -S");
+        assert!(memory_of(&mut client, folder.path()) == source.memory(), "{version}");
+
+        let (destination, timer_there) = machine(version, RunState::InMigrate, TimerImage::default());
+        let incoming = Migration::new(destination.clone());
+        incoming.incoming(&back.parse().unwrap(), Incoming::default()).unwrap();
+        let return_path = json!({"capabilities": [{"capability": "return-path", "state": true}]});
+        client.execute("migrate-set-capabilities", return_path).unwrap();
+        client.execute("migrate", json!({ "uri": back })).unwrap();
+        incoming.wait().unwrap();
+        wait_for(&mut client, "completed");
+        assert_eq!((incoming.info().owner, destination.run_state()), (Owner::Destination, RunState::Paused));
+        assert!(destination.memory() == source.memory(), "{version}");
+        assert_eq!(timer_there.lock().unwrap().0.cpu_ticks_offset, timer.cpu_ticks_offset, "{version}");
+    }
+}
+
+#[test]
+fn a_qemu_that_refuses_a_device_leaves_the_guest_at_the_source() {
+    for version in VERSIONS {
+        let folder = tempfile::tempdir().unwrap();
+        let there = format!("unix:{}", folder.path().join("there").display());
+        let Some((_qemu, _client)) = waiting(version, &there) else { continue };
+        let (source, _) = machine(version, RunState::Running, NewerTimerImage::default());
+        let outgoing = Migration::new(source.clone());
+        outgoing.migrate(&there.parse::<Uri>().unwrap()).unwrap();
+        let error = outgoing.wait().unwrap_err();
+        println!("{version}: {error}");
+        assert_eq!((outgoing.info().owner, source.run_state()), (Owner::Source, RunState::Running), "{version}");
+    }
+}
