@@ -155,7 +155,7 @@ impl TestMachine {
 
     /// Puts bytes into the first block of the stopped guest's memory.
     pub fn fill(&self, offset: u64, bytes: &[u8]) {
-        self.blocks[0].write(offset, bytes).unwrap();
+        self.blocks.first().unwrap().write(offset, bytes).unwrap();
     }
 
     /// Waits until the guest has walked `passes` more times over its memory.
