@@ -9,11 +9,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use vm_memory::GuestAddress;
+use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
 use vmferry::dirty::{DirtyLog, SoftDirtyLog};
 use vmferry::memory::{MappedBlock, RamBlock};
-use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
 use vmstate::machine::{MachineType, SettingError, Settings};
 use vmstate::{Place, Refused, Registry};
 

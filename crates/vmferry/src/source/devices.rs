@@ -13,13 +13,10 @@ use crate::error::{Attribute as _, Error, ErrorKind, Side};
 use crate::memory::TARGET_PAGE_BYTES;
 
 /// Section id of RAM in streams written here.
-pub const RAM_SECTION_ID: u32 = 1;
+pub(crate) const RAM_SECTION_ID: u32 = 1;
 
-/// Section id of the run state; the registry counts from [`FIRST_DEVICE_SECTION_ID`].
-pub const GLOBALSTATE_SECTION_ID: u32 = 0;
-
-/// First section id that is free for a machine's devices: what [`Registry::new`] is to be given.
-pub const FIRST_DEVICE_SECTION_ID: u32 = 2;
+/// Section id of the run state; the registry counts from [`FIRST_DEVICE_SECTION_ID`](crate::FIRST_DEVICE_SECTION_ID).
+pub(crate) const GLOBALSTATE_SECTION_ID: u32 = 0;
 
 /// A device's snapshot and the name of its section.
 struct Snapshot {
@@ -33,7 +30,7 @@ struct Snapshot {
 /// # Errors
 ///
 /// A device refused, or its image contradicts its description.
-pub fn save_devices(
+pub(crate) fn save_devices(
     registry: &Registry,
     run_state: RunState,
     configuration: Vmsd,

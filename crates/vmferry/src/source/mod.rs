@@ -4,10 +4,10 @@
 //! return it is here, in the state it was in, and another attempt may be made at once. Towards a peer that starts by
 //! itself, a failure after the last octet leaves it stopped here with owner unknown (`docs/design.md` has the table).
 
-pub mod devices;
-pub mod pace;
-pub mod ram;
-pub mod return_path;
+pub(crate) mod devices;
+pub(crate) mod pace;
+pub(crate) mod ram;
+pub(crate) mod return_path;
 
 mod account;
 

@@ -6,14 +6,14 @@
 use std::time::{Duration, Instant};
 
 /// Length of a window.
-pub const WINDOW: Duration = Duration::from_millis(100);
+pub(crate) const WINDOW: Duration = Duration::from_millis(100);
 
 /// Windows a second.
 const WINDOWS_PER_SECOND: u64 = 10;
 
 /// Bytes and pages against time.
 #[derive(Debug, Clone)]
-pub struct Pace {
+pub(crate) struct Pace {
     window_start: Instant,
     bytes: u64,
     pages: u64,
@@ -24,18 +24,18 @@ pub struct Pace {
 impl Pace {
     /// Starts the first window.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { window_start: now, bytes: 0, pages: 0, bandwidth: 0.0, pages_per_second: 0.0 }
     }
 
     /// Counts what was sent.
-    pub fn sent(&mut self, bytes: u64, pages: u64) {
+    pub(crate) fn sent(&mut self, bytes: u64, pages: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
         self.pages = self.pages.saturating_add(pages);
     }
 
     /// Ends the window if it is old enough, or if `early` asks for a figure now. Returns whether it ended.
-    pub fn refresh(&mut self, now: Instant, early: bool) -> bool {
+    pub(crate) fn refresh(&mut self, now: Instant, early: bool) -> bool {
         let elapsed = now.saturating_duration_since(self.window_start);
         // Before there is any figure a rough one is better than none; later a short window would only measure buffers.
         let shortest = match (early, self.bandwidth > 0.0) {
@@ -58,33 +58,33 @@ impl Pace {
 
     /// Bytes per second in the last window; 0 before the first one ended.
     #[must_use]
-    pub fn bandwidth(&self) -> f64 {
+    pub(crate) fn bandwidth(&self) -> f64 {
         self.bandwidth
     }
 
     /// Pages per second in the last window.
     #[must_use]
-    pub fn pages_per_second(&self) -> f64 {
+    pub(crate) fn pages_per_second(&self) -> f64 {
         self.pages_per_second
     }
 
     /// Bytes that can be sent within `downtime_ms` at the last window's bandwidth.
     #[must_use]
-    pub fn threshold(&self, downtime_ms: u64) -> u64 {
+    pub(crate) fn threshold(&self, downtime_ms: u64) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds up to 2 000 000")]
         to_u64(self.bandwidth * downtime_ms as f64 / 1000.0)
     }
 
     /// Milliseconds that `bytes` take at the last window's bandwidth; `None` before there is one.
     #[must_use]
-    pub fn expected_ms(&self, bytes: u64) -> Option<u64> {
+    pub(crate) fn expected_ms(&self, bytes: u64) -> Option<u64> {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         (self.bandwidth > 0.0).then(|| to_u64(bytes as f64 * 1000.0 / self.bandwidth))
     }
 
     /// Bytes that may still be sent in this window under `max_bandwidth` bytes per second (0: unlimited).
     #[must_use]
-    pub fn allowance(&self, max_bandwidth: u64) -> u64 {
+    pub(crate) fn allowance(&self, max_bandwidth: u64) -> u64 {
         match max_bandwidth {
             0 => u64::MAX,
             limit => (limit / WINDOWS_PER_SECOND).max(1).saturating_sub(self.bytes),
@@ -93,7 +93,7 @@ impl Pace {
 
     /// Time until the next window.
     #[must_use]
-    pub fn rest_of_window(&self, now: Instant) -> Duration {
+    pub(crate) fn rest_of_window(&self, now: Instant) -> Duration {
         WINDOW.saturating_sub(now.saturating_duration_since(self.window_start))
     }
 }

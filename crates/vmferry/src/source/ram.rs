@@ -21,7 +21,7 @@ const PAGES_PER_WRITE: usize = PARTS_MAX / 2 - 2;
 
 /// What one call sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Pages with content.
     pub normal_pages: u64,
     /// Pages of zeros.
@@ -37,11 +37,11 @@ enum Piece<'a> {
 }
 
 /// A block and its name on the wire.
-pub type NamedBlock = (Name, Arc<dyn RamBlock>);
+pub(crate) type NamedBlock = (Name, Arc<dyn RamBlock>);
 
 /// Walks the blocks and sends what is dirty.
 #[derive(Debug)]
-pub struct RamSender {
+pub(crate) struct RamSender {
     blocks: Vec<NamedBlock>,
     /// What is still to be sent, one set a block.
     pub dirty: Vec<PageSet>,
@@ -55,7 +55,7 @@ pub struct RamSender {
 impl RamSender {
     /// A sender of `blocks` with every page dirty.
     #[must_use]
-    pub fn new(blocks: Vec<NamedBlock>) -> Self {
+    pub(crate) fn new(blocks: Vec<NamedBlock>) -> Self {
         let dirty = blocks
             .iter()
             .map(|(_, block)| {
@@ -69,7 +69,7 @@ impl RamSender {
 
     /// Pages still to be sent.
     #[must_use]
-    pub fn remaining_pages(&self) -> u64 {
+    pub(crate) fn remaining_pages(&self) -> u64 {
         self.dirty.iter().map(PageSet::count).sum()
     }
 
@@ -79,7 +79,7 @@ impl RamSender {
     /// # Errors
     ///
     /// The channel failed, or a block is shorter than it said.
-    pub fn send(&mut self, channel: &Channel, longest: usize, head: &[u8], tail: &[u8]) -> io::Result<Sent> {
+    pub(crate) fn send(&mut self, channel: &Channel, longest: usize, head: &[u8], tail: &[u8]) -> io::Result<Sent> {
         let blocks = self.blocks.clone();
         let mut pieces = Vec::with_capacity(PARTS_MAX);
         let mut sent = Sent::default();

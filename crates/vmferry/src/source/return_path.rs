@@ -14,7 +14,7 @@ const BUFFER_BYTES: usize = 2048;
 
 /// What the ear hears.
 #[derive(Debug)]
-pub enum Heard {
+pub(crate) enum Heard {
     /// A message that moves the protocol.
     Event(SourceEvent),
     /// The destination's words on why it failed.
@@ -24,7 +24,7 @@ pub enum Heard {
 }
 
 /// Reads until the peer closes, breaks the rules, or nobody listens any more.
-pub fn listen(channel: &Channel, tell: &Sender<Heard>) {
+pub(crate) fn listen(channel: &Channel, tell: &Sender<Heard>) {
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
     loop {
         match next_message(&mut buffer) {

@@ -8,11 +8,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use vm_memory::{Bytes as _, VolatileMemory as _};
+use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
 use vmferry::dirty::{DirtyLog, SoftDirtyLog};
 use vmferry::memory::{MappedBlock, RamBlock};
-use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
 
 /// Where the walk stands.
