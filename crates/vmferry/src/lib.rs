@@ -1,8 +1,9 @@
 //! The migration engine: guest memory, dirty tracking, channels, and both sides of a migration.
 //!
-//! A virtual machine monitor implements [`Machine`] (stop, start, RAM blocks, dirty log, devices) and holds a [`Migration`],
-//! which moves the guest over `unix:`, `tcp:`, `file:`, `fd:` or `exec:` while it runs. The stream is QEMU's. Between two ends
-//! of this crate the guest has exactly one owner at every moment, whatever fails ([`protocol`] says how).
+//! A virtual machine monitor implements [`Machine`] (stop, start, RAM blocks, dirty log, devices) and holds a
+//! [`Migration`], which moves the guest over `unix:`, `tcp:`, `file:`, `fd:` or `exec:` while it runs. The stream is
+//! QEMU's. Between two ends of this crate the guest has exactly one owner at every moment, whatever fails ([`protocol`]
+//! says how).
 //!
 //! # Example: a machine of RAM alone moves
 //!
@@ -59,8 +60,8 @@
 //!
 //! # What it does not do
 //!
-//! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs, multifd, postcopy and mapped-ram
-//! are not there yet.
+//! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs, multifd, postcopy and
+//! mapped-ram are not there yet.
 
 pub mod channel;
 pub mod control;

@@ -8,8 +8,8 @@ use crate::control::{Event, RunState};
 use crate::dirty::DirtyLog;
 use crate::memory::RamBlock;
 
-/// First section id that is free for a machine's devices, what [`Registry::new`] is to be given: the ids below belong to the
-/// engine's own sections.
+/// First section id that is free for a machine's devices, what [`Registry::new`] is to be given: the ids below belong
+/// to the engine's own sections.
 pub const FIRST_DEVICE_SECTION_ID: u32 = 2;
 
 /// A virtual machine that can be moved.
