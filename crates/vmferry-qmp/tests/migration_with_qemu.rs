@@ -14,8 +14,7 @@ use machine::{TestMachine, Walker};
 use serde_json::{Value, json};
 use vmferry::channel::Uri;
 use vmferry::control::{Owner, RunState, Status};
-use vmferry::source::devices::FIRST_DEVICE_SECTION_ID;
-use vmferry::{Incoming, Machine as _, Migration};
+use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
 
