@@ -181,6 +181,12 @@ impl Migration {
         if self.machine.run_state() != RunState::InMigrate {
             return Err(state("this machine was not started with --incoming, or has its guest already"));
         }
+        let last = self.info();
+        if last.incoming && last.status.is_final() {
+            return Err(state(
+                "an incoming migration failed here, and parts of it may have been loaded: start a fresh destination",
+            ));
+        }
         let interrupt = Interrupt::new().doing(Side::Destination, "preparing the migration")?;
         let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
         let listener =
@@ -257,7 +263,13 @@ fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Chann
         Ok(channel) => channel,
         Err(error) => {
             context.shared.info().error = Some(error.to_string());
-            context.shared.enter(&*context.machine, Status::Failed);
+            let status = if matches!(error.kind(), ErrorKind::Cancelled) {
+                context.shared.enter(&*context.machine, Status::Cancelling);
+                Status::Cancelled
+            } else {
+                Status::Failed
+            };
+            context.shared.enter(&*context.machine, status);
             return Err(error);
         }
     };

@@ -6,14 +6,15 @@ mod machine;
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use machine::TestMachine;
 use vmferry::channel::Uri;
-use vmferry::control::{Owner, Parameters, RunState, Status};
+use vmferry::control::{Event, Owner, Parameters, RunState, Status};
 use vmferry::{ErrorKind, Incoming, Machine as _, Migration, Side};
 
 const BYTES: usize = 2 << 20;
@@ -280,6 +281,82 @@ fn a_peer_that_hangs_does_not_hold_a_cancellation_up() {
     assert!(matches!(outgoing.wait().unwrap_err().kind(), ErrorKind::Cancelled));
     drop(theirs);
     runs_on_and_moves_later(&source, &outgoing);
+}
+
+#[test]
+fn a_connection_that_nobody_accepts_does_not_hold_a_cancellation_up() {
+    let (source, outgoing) = running();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let unix = UnixListener::bind(&path).unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&unix, 0).unwrap();
+    rustix::net::listen(&tcp, 0).unwrap();
+    let address = tcp.local_addr().unwrap();
+    // Fill the backlogs, so that the next connection has to wait.
+    let _first = UnixStream::connect(&path).unwrap();
+    let filler = thread::spawn(move || {
+        (0..2).map(|_| TcpStream::connect_timeout(&address, Duration::from_millis(300))).collect::<Vec<_>>()
+    });
+    let _connections = filler.join().unwrap();
+    for uri in [format!("unix:{}", path.display()), format!("tcp:127.0.0.1:{}", address.port())] {
+        source.events.lock().unwrap().clear();
+        outgoing.migrate(&uri.parse().unwrap()).unwrap();
+        // If it does not wait, the status is `failed` or `active` soon.
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(outgoing.info().status, Status::Setup, "{uri}");
+        let asked = Instant::now();
+        outgoing.cancel();
+        assert!(matches!(outgoing.wait().unwrap_err().kind(), ErrorKind::Cancelled), "{uri}");
+        assert!(asked.elapsed() < Duration::from_secs(5), "{uri}: {:?}", asked.elapsed());
+        assert_eq!(outgoing.info().status, Status::Cancelled);
+        let events = source.events.lock().unwrap().clone();
+        let statuses = [Status::Setup, Status::Cancelling, Status::Cancelled].map(Event::Migration);
+        assert_eq!(events, statuses, "{uri}");
+    }
+    runs_on_and_moves_later(&source, &outgoing);
+}
+
+#[test]
+fn a_fifo_without_a_reader_is_refused_and_one_without_a_writer_is_awaited() {
+    let (source, outgoing) = running();
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let uri: Uri = format!("file:{}", fifo.display()).parse().unwrap();
+    assert!(outgoing.migrate(&uri).unwrap_err().to_string().contains("opening the channel"));
+    let (destination, incoming) = waiting();
+    incoming.incoming(&uri, Incoming::default()).unwrap();
+    outgoing.migrate(&uri).unwrap();
+    outgoing.wait().unwrap();
+    incoming.wait().unwrap();
+    assert_eq!((source.run_state(), destination.run_state()), (RunState::PostMigrate, RunState::Running));
+}
+
+#[test]
+fn looking_whether_an_address_is_taken_does_not_disturb_who_listens_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let uri = Uri::Unix(dir.path().join("socket"));
+    let (source, outgoing) = running();
+    let (_first, first) = waiting();
+    let (_second, second) = waiting();
+    first.incoming(&uri, Incoming::default()).unwrap();
+    assert!(second.incoming(&uri, Incoming::default()).is_err());
+    outgoing.migrate(&uri).unwrap();
+    outgoing.wait().unwrap();
+    first.wait().unwrap();
+    assert_eq!(source.run_state(), RunState::PostMigrate);
+}
+
+#[test]
+fn a_cancelled_wait_leaves_no_socket_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let (_machine, incoming) = waiting();
+    incoming.incoming(&Uri::Unix(path.clone()), Incoming::default()).unwrap();
+    incoming.cancel();
+    incoming.wait().unwrap_err();
+    assert!(!path.exists());
 }
 
 #[test]

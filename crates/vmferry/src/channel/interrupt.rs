@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
@@ -34,6 +34,18 @@ impl Interrupt {
     pub fn is_raised(&self) -> bool {
         let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Waits for `time`.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Interrupted`] if the interrupt was raised; those of `poll(2)`.
+    pub fn pause(&self, time: Duration) -> io::Result<()> {
+        match self.wait_until(self.as_fd(), PollFlags::empty(), Some(Instant::now() + time)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(()),
+            other => other,
+        }
     }
 
     /// Waits until `fd` is ready for `wanted`.

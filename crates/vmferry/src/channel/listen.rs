@@ -1,17 +1,18 @@
 //! Waiting for incoming channels.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
-use std::net::TcpListener;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::event::PollFlags;
 
 use super::open::shell;
-use super::{Channel, Descriptors, Interrupt, Uri};
+use super::{Channel, Descriptors, Interrupt, Transport, Uri, connect};
 
 /// The incoming end of an address, before its channel is there.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Kind {
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix { listener: UnixListener, path: SocketFile },
     Tcp(TcpListener),
     Ready(Box<Channel>),
 }
@@ -40,17 +41,18 @@ impl Listener {
             Uri::Unix(path) => {
                 let listener = bind_unix(path)?;
                 listener.set_nonblocking(true)?;
-                Kind::Unix { listener, path: path.clone() }
+                Kind::Unix { listener, path: SocketFile(path.clone()) }
             }
             Uri::Tcp { host, port } => {
-                let host = if host.is_empty() { "::" } else { host };
-                let listener = TcpListener::bind((host, *port))?;
+                let listener = bind_tcp(host, *port)?;
                 listener.set_nonblocking(true)?;
                 Kind::Tcp(listener)
             }
             Uri::File { path, offset } => {
-                let mut file = File::open(path)?;
-                file.seek(SeekFrom::Start(*offset))?;
+                let mut file = open_file(path)?;
+                if *offset > 0 {
+                    file.seek(SeekFrom::Start(*offset))?;
+                }
                 Kind::Ready(Box::new(Channel::from_fd(file.into(), interrupt.clone())?))
             }
             Uri::Fd(name) => Kind::Ready(Box::new(Channel::from_fd(descriptors.open(name)?, interrupt.clone())?)),
@@ -68,7 +70,7 @@ impl Listener {
     #[must_use]
     pub fn local_uri(&self) -> Option<Uri> {
         match &self.kind {
-            Kind::Unix { path, .. } => Some(Uri::Unix(path.clone())),
+            Kind::Unix { path, .. } => Some(Uri::Unix(path.0.clone())),
             Kind::Tcp(listener) => {
                 let address = listener.local_addr().ok()?;
                 Some(Uri::Tcp { host: address.ip().to_string(), port: address.port() })
@@ -85,29 +87,75 @@ impl Listener {
     pub fn accept(self) -> io::Result<Channel> {
         let Self { kind, interrupt } = self;
         match kind {
-            Kind::Unix { listener, path } => {
-                interrupt.wait(listener.as_fd(), PollFlags::IN)?;
-                let (stream, _) = listener.accept()?;
-                // One migration, one connection: the name is free for the next.
-                let _ = std::fs::remove_file(path);
+            // One migration, one connection: the name is free for the next as soon as it is there.
+            Kind::Unix { listener, path: _path } => {
+                let (stream, _) = wait_for_peer(&listener, &interrupt, UnixListener::accept)?;
                 Channel::from_fd(stream.into(), interrupt)
             }
             Kind::Tcp(listener) => {
-                interrupt.wait(listener.as_fd(), PollFlags::IN)?;
-                let (stream, _) = listener.accept()?;
-                stream.set_nodelay(true)?;
+                let (stream, _) = wait_for_peer(&listener, &interrupt, TcpListener::accept)?;
+                connect::set_tcp_options(&stream)?;
                 Channel::from_fd(stream.into(), interrupt)
             }
-            Kind::Ready(channel) => Ok(*channel),
+            Kind::Ready(channel) => {
+                // A named pipe is at its end until a writer has come.
+                if channel.transport() == Transport::Pipe {
+                    channel.wait_for_input()?;
+                }
+                Ok(*channel)
+            }
         }
     }
 }
 
-fn bind_unix(path: &PathBuf) -> io::Result<UnixListener> {
+/// The name of a Unix socket, which goes when nobody listens there any more.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Somebody may have removed it already.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Waits for a connection; one that is gone again before it was accepted is forgotten.
+fn wait_for_peer<L: AsFd, T>(
+    listener: &L,
+    interrupt: &Interrupt,
+    accept: impl Fn(&L) -> io::Result<T>,
+) -> io::Result<T> {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    loop {
+        interrupt.wait(listener.as_fd(), PollFlags::IN)?;
+        match accept(listener) {
+            Err(error) if matches!(error.kind(), WouldBlock | ConnectionAborted | Interrupted) => {}
+            other => return other,
+        }
+    }
+}
+
+/// An empty host is any address of both families, or, on a host without IPv6, of IPv4.
+fn bind_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
+    if !host.is_empty() {
+        return TcpListener::bind((host, port));
+    }
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| {
+        if error.kind() == io::ErrorKind::AddrInUse {
+            return Err(error);
+        }
+        TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+    })
+}
+
+/// Opens a file; of a named pipe it does not wait for the writer.
+fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     match UnixListener::bind(path) {
-        Err(error)
-            if error.kind() == io::ErrorKind::AddrInUse && std::os::unix::net::UnixStream::connect(path).is_err() =>
-        {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && !connect::is_bound(path)? => {
             std::fs::remove_file(path)?;
             UnixListener::bind(path)
         }

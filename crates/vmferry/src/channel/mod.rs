@@ -3,6 +3,7 @@
 //! Every channel is one non-blocking descriptor (two for the return direction of a socket), so that one [`Interrupt`]
 //! ends a wait on a peer that hangs, whatever the transport.
 
+mod connect;
 pub mod descriptors;
 pub mod interrupt;
 pub mod listen;
@@ -153,6 +154,11 @@ impl Channel {
                 Err(errno) => return Err(errno.into()),
             }
         }
+    }
+
+    /// Waits until there is something to read, or the end.
+    pub(crate) fn wait_for_input(&self) -> io::Result<()> {
+        self.interrupt.wait(self.fd.as_fd(), PollFlags::IN)
     }
 
     /// Ends our direction and throws away what the peer still sends, until it closes or `patience` is over.
