@@ -334,6 +334,21 @@ fn a_fifo_without_a_reader_is_refused_and_one_without_a_writer_is_awaited() {
 }
 
 #[test]
+fn a_destination_that_failed_is_not_used_again() {
+    let (destination, incoming) = waiting();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state");
+    std::fs::write(&path, recording().get(..5000).unwrap()).unwrap();
+    let uri = Uri::File { path, offset: 0 };
+    incoming.incoming(&uri, Incoming::default()).unwrap();
+    incoming.wait().unwrap_err();
+    // What the first stream left in devices and RAM would mix with the second.
+    let error = incoming.incoming(&uri, Incoming::default()).unwrap_err().to_string();
+    assert!(error.contains("fresh"), "{error}");
+    assert_eq!((incoming.info().status, destination.run_state()), (Status::Failed, RunState::InMigrate));
+}
+
+#[test]
 fn looking_whether_an_address_is_taken_does_not_disturb_who_listens_there() {
     let dir = tempfile::tempdir().unwrap();
     let uri = Uri::Unix(dir.path().join("socket"));

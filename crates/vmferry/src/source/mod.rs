@@ -195,6 +195,11 @@ impl Driver {
             }
             SourceEvent::Shut(status) => ErrorKind::Peer { reason: format!("it answered with status {status}") },
             SourceEvent::ReturnPathClosed => ErrorKind::NoVerdict,
+            // A write that the cancellation interrupted.
+            SourceEvent::Failed if matches!(self.error.as_ref().map(Error::kind), Some(ErrorKind::Cancelled)) => {
+                self.context.shared.enter(&*self.context.machine, Status::Cancelling);
+                return;
+            }
             _ => return,
         };
         self.error.get_or_insert(Error::new(Side::Source, kind));

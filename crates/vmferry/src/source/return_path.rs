@@ -12,6 +12,10 @@ use crate::protocol::source::SourceEvent;
 /// Largest message: header and limit of the payload, and as much again to read into.
 const BUFFER_BYTES: usize = 2048;
 
+/// Most messages of one migration. A destination answers the few pings of a source, names a reason, and says SHUT;
+/// whoever sends more would only fill the memory of a source that is busy with sending.
+const MESSAGES_LIMIT: usize = 64;
+
 /// What the ear hears.
 #[derive(Debug)]
 pub(crate) enum Heard {
@@ -26,8 +30,15 @@ pub(crate) enum Heard {
 /// Reads until the peer closes, breaks the rules, or nobody listens any more.
 pub(crate) fn listen(channel: &Channel, tell: &Sender<Heard>) {
     let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    let mut messages = 0..MESSAGES_LIMIT;
     loop {
-        match next_message(&mut buffer) {
+        let message = next_message(&mut buffer).and_then(|message| match message {
+            Some(_) if messages.next().is_none() => {
+                Err(format!("the destination sent more than {MESSAGES_LIMIT} messages, most of them to nothing"))
+            }
+            other => Ok(other),
+        });
+        match message {
             Ok(Some(heard)) => {
                 if tell.send(heard).is_err() {
                     return;
