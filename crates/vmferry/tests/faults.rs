@@ -334,6 +334,30 @@ fn a_fifo_without_a_reader_is_refused_and_one_without_a_writer_is_awaited() {
 }
 
 #[test]
+fn a_peer_that_floods_the_return_path_is_cut_off() {
+    let (source, outgoing) = running();
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    outgoing.descriptors().register("s", ours.into()).unwrap();
+    outgoing.migrate(&"fd:s".parse().unwrap()).unwrap();
+    // It never reads, so the source waits in a write while answers to nothing pile up.
+    let mut pongs = Vec::new();
+    for _ in 0..1000 {
+        pongs.extend_from_slice(b"\0\x02\0\x04\0\0\0\x01");
+    }
+    let flood = thread::spawn(move || {
+        let mut written = 0_usize;
+        while written < 64 << 20 && theirs.write_all(&pongs).is_ok() {
+            written += pongs.len();
+        }
+        written
+    });
+    let error = outgoing.wait().unwrap_err().to_string();
+    assert!(error.contains("messages"), "{error}");
+    assert!(flood.join().unwrap() < 4 << 20);
+    runs_on_and_moves_later(&source, &outgoing);
+}
+
+#[test]
 fn a_destination_that_failed_is_not_used_again() {
     let (destination, incoming) = waiting();
     let dir = tempfile::tempdir().unwrap();
