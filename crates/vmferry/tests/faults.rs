@@ -399,6 +399,22 @@ fn a_cancelled_wait_leaves_no_socket_file() {
 }
 
 #[test]
+fn a_cancellation_is_announced_whatever_it_interrupts() {
+    let (source, outgoing) = running();
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    outgoing.descriptors().register("s", ours.into()).unwrap();
+    outgoing.migrate(&"fd:s".parse().unwrap()).unwrap();
+    while outgoing.info().status != Status::Active {
+        thread::yield_now();
+    }
+    outgoing.cancel();
+    outgoing.wait().unwrap_err();
+    let events = source.events.lock().unwrap().clone();
+    let last = [Status::Cancelling, Status::Cancelled].map(Event::Migration);
+    assert!(events.ends_with(&last), "{events:?}");
+}
+
+#[test]
 fn a_peer_that_talks_nonsense_is_not_believed() {
     let (source, outgoing) = running();
     for nonsense in
