@@ -34,6 +34,12 @@ pub(crate) struct FieldAttributes {
     pub(crate) equal: Option<Span>,
     pub(crate) hint: Option<LitStr>,
     pub(crate) check: Option<Path>,
+    pub(crate) le: Option<Span>,
+    pub(crate) list: Option<(Span, Option<Ident>)>,
+    pub(crate) tree: Option<Span>,
+    pub(crate) pinned: Option<LitInt>,
+    pub(crate) bitmap: Option<Span>,
+    pub(crate) scale: Option<Expr>,
 }
 
 const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early", "gate"];
@@ -52,9 +58,15 @@ const FIELD_NAMES: &[&str] = &[
     "equal",
     "hint",
     "check",
+    "le",
+    "list",
+    "tree",
+    "pinned",
+    "bitmap",
+    "scale",
 ];
 /// Forms of QEMU's that are declared and have no code behind them yet.
-const LATER_NAMES: &[&str] = &["le", "list", "pinned"];
+const LATER_NAMES: &[&str] = &["fd"];
 
 /// Takes the value of an attribute that may be given once.
 fn once<T>(slot: &mut Option<T>, meta: &ParseNestedMeta<'_>, value: T) -> Result<()> {
@@ -115,6 +127,15 @@ impl FieldAttributes {
                     "equal" => once(&mut found.equal, &meta, meta.path.span()),
                     "hint" => once(&mut found.hint, &meta, meta.value()?.parse()?),
                     "check" => once(&mut found.check, &meta, meta.value()?.parse()?),
+                    "le" => once(&mut found.le, &meta, meta.path.span()),
+                    "list" => {
+                        let form = if meta.input.peek(Token![=]) { Some(meta.value()?.parse()?) } else { None };
+                        once(&mut found.list, &meta, (meta.path.span(), form))
+                    }
+                    "tree" => once(&mut found.tree, &meta, meta.path.span()),
+                    "pinned" => once(&mut found.pinned, &meta, meta.value()?.parse()?),
+                    "bitmap" => once(&mut found.bitmap, &meta, meta.path.span()),
+                    "scale" => once(&mut found.scale, &meta, meta.value()?.parse()?),
                     later if LATER_NAMES.contains(&later) => {
                         // Its value, if any, so that this error is the one that is shown.
                         if meta.input.peek(Token![=]) {
@@ -156,6 +177,12 @@ impl FieldAttributes {
             "equal" => self.equal,
             "hint" => self.hint.as_ref().map(Spanned::span),
             "check" => self.check.as_ref().map(Spanned::span),
+            "le" => self.le,
+            "list" => self.list.as_ref().map(|(span, _)| *span),
+            "tree" => self.tree,
+            "pinned" => self.pinned.as_ref().map(Spanned::span),
+            "bitmap" => self.bitmap,
+            "scale" => self.scale.as_ref().map(Spanned::span),
             _ => None,
         }
     }

@@ -5,26 +5,42 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
 use syn::spanned::Spanned;
 
-use crate::image::{Field, Form, Image, Presence};
+use crate::image::{Counting, Field, Form, Image, Presence};
 use crate::runs::Stretch;
 
+/// Writes the newest version.
 pub(crate) fn encode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
+    encode_version(image, stretches, &quote!(Self::SCHEMA.version))
+}
+
+/// Writes the version that is asked for.
+pub(crate) fn encode_at(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
+    encode_version(image, stretches, &quote!(__version))
+}
+
+fn encode_version(image: &Image<'_>, stretches: &[Stretch], version: &TokenStream) -> TokenStream {
+    let from = |since: Option<u32>, put: TokenStream| match since {
+        Some(since) => quote!(if #version >= #since { #put }),
+        None => put,
+    };
     let fields = stretches.iter().map(|stretch| match stretch {
-        Stretch::Run { first, end, octets, .. } => {
+        Stretch::Run { first, end, octets, since } => {
             let puts = image.fields.get(*first..*end).unwrap_or_default().iter().map(put_in_run);
-            quote! {
-                let mut __octets = [0_u8; #octets];
-                let mut __space = ::vmstate::derived::Space::new(&mut __octets);
-                #(#puts)*
-                __sink.fields(Self::SCHEMA, #first..#end);
-                __sink.put(&__octets);
-            }
+            from(
+                *since,
+                quote! {
+                    let mut __octets = [0_u8; #octets];
+                    let mut __space = ::vmstate::derived::Space::new(&mut __octets);
+                    #(#puts)*
+                    __sink.fields(Self::SCHEMA, #first..#end);
+                    __sink.put(&__octets);
+                },
+            )
         }
-        Stretch::Single { index, .. } => {
+        Stretch::Single { index, since } => {
             let Some(field) = image.fields.get(*index) else { return TokenStream::new() };
             let put = put_single(field, *index);
-            let version = quote!(Self::SCHEMA.version);
-            conditional(field, &version, put)
+            from(*since, conditional(field, version, put))
         }
     });
     let subsections = image.subsections.iter().map(|subsection| {
@@ -145,9 +161,7 @@ fn put_in_run(field: &Field<'_>) -> TokenStream {
         }
         Form::Buffer { .. } => quote!(__space.values(&self.#ident[..]);),
         Form::Unused { octets } => quote!(__space.skip(#octets);),
-        Form::Wire | Form::WithProps(_) | Form::Counted { .. } | Form::Equal { .. } | Form::Check { .. } => {
-            TokenStream::new()
-        }
+        _ => TokenStream::new(),
     }
 }
 
@@ -161,9 +175,7 @@ fn get_in_run(field: &Field<'_>) -> TokenStream {
         }
         Form::Buffer { .. } => quote!(__run.values(&mut self.#ident[..])?;),
         Form::Unused { octets } => quote!(__run.skip(#octets);),
-        Form::Wire | Form::WithProps(_) | Form::Counted { .. } | Form::Equal { .. } | Form::Check { .. } => {
-            TokenStream::new()
-        }
+        _ => TokenStream::new(),
     }
 }
 
@@ -182,11 +194,29 @@ fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
         Form::Check { test } => quote_spanned! {test.span()=>
             ::vmstate::derived::check_save(Self::SCHEMA, #index, #test(&*self))?;
         },
-        Form::Counted { count, max, buffer, .. } => {
+        Form::Counted { count, buffer, .. } => {
             let put = if *buffer { quote!(put_counted_buffer) } else { quote!(put_counted) };
-            let count = quote_spanned!(count.span()=> self.#count);
+            let (max, count) = (&count.max, count_value(count));
             quote!(::vmstate::derived::#put(Self::SCHEMA, #index, #count, #max, &self.#ident, __sink)?;)
         }
+        Form::CountedUnused { octets, count } => {
+            let (max, count) = (&count.max, count_value(count));
+            quote!(::vmstate::derived::put_counted_unused(Self::SCHEMA, #index, #count, #max, #octets, __sink)?;)
+        }
+        Form::Bitmap { count } => {
+            let (max, count) = (&count.max, count_value(count));
+            quote!(::vmstate::derived::put_bitmap(Self::SCHEMA, #index, #count, #max, &self.#ident, __sink)?;)
+        }
+        Form::Le => quote!(::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;),
+        Form::Pinned { version } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::put_pinned(Self::SCHEMA, #index, &self.#ident, #version, __sink)?;
+        },
+        Form::List { max, .. } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::put_list(Self::SCHEMA, #index, #max, &self.#ident, __sink)?;
+        },
+        Form::Tree { max, .. } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::put_tree(Self::SCHEMA, #index, #max, &self.#ident, __sink)?;
+        },
     }
 }
 
@@ -207,10 +237,38 @@ fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
         Form::Check { test } => quote_spanned! {test.span()=>
             ::vmstate::derived::check_load(Self::SCHEMA, #index, #test(&*self), __input)?;
         },
-        Form::Counted { count, max, buffer, .. } => {
+        Form::Counted { count, buffer, .. } => {
             let get = if *buffer { quote!(get_counted_buffer) } else { quote!(get_counted) };
-            let count = quote_spanned!(count.span()=> self.#count);
+            let (max, count) = (&count.max, count_value(count));
             quote!(::vmstate::derived::#get(Self::SCHEMA, #index, #count, #max, &mut self.#ident, __input)?;)
         }
+        Form::CountedUnused { octets, count } => {
+            let (max, count) = (&count.max, count_value(count));
+            quote!(::vmstate::derived::get_counted_unused(Self::SCHEMA, #index, #count, #max, #octets, __input)?;)
+        }
+        Form::Bitmap { count } => {
+            let (max, count) = (&count.max, count_value(count));
+            quote!(::vmstate::derived::get_bitmap(Self::SCHEMA, #index, #count, #max, &mut self.#ident, __input)?;)
+        }
+        Form::Le => quote!(::vmstate::derived::get_le(Self::SCHEMA, #index, &mut self.#ident, __input)?;),
+        Form::Pinned { version } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::get_pinned(Self::SCHEMA, #index, &mut self.#ident, #version, __input)?;
+        },
+        Form::List { max, .. } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::get_list(Self::SCHEMA, #index, #max, &mut self.#ident, __input)?;
+        },
+        Form::Tree { max, .. } => quote_spanned! {ty.span()=>
+            ::vmstate::derived::get_tree(Self::SCHEMA, #index, #max, &mut self.#ident, __input)?;
+        },
+    }
+}
+
+/// The number of elements, from the field that holds it.
+fn count_value(count: &Counting) -> TokenStream {
+    let field = &count.field;
+    let value = quote_spanned!(field.span()=> self.#field);
+    match &count.scale {
+        Some(scale) => quote_spanned!(field.span()=> ::vmstate::derived::Scaled(#value, #scale)),
+        None => value,
     }
 }

@@ -1,6 +1,6 @@
 //! The struct as an image: every rule that can be checked on names and attributes is checked here.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, LitStr, Path, Result, Type};
@@ -62,11 +62,44 @@ pub(crate) enum Form<'a> {
     },
     Counted {
         element: &'a Type,
-        count: Ident,
-        count_is_local: bool,
-        max: Expr,
+        count: Counting,
         buffer: bool,
     },
+    /// Zeros, as many times as a count says.
+    CountedUnused {
+        octets: Expr,
+        count: Counting,
+    },
+    /// Words of a bitmap, whose count is in bits.
+    Bitmap {
+        count: Counting,
+    },
+    /// A signed number that must be from 0 to what this side has.
+    Le,
+    /// A nested image at one of its versions.
+    Pinned {
+        version: u32,
+    },
+    List {
+        element: &'a Type,
+        is_qlist: bool,
+        max: Expr,
+    },
+    Tree {
+        /// The image of a key; nothing for keys of 64 bits.
+        key: Option<&'a Type>,
+        value: &'a Type,
+        max: Expr,
+    },
+}
+
+/// Where the number of elements comes from, and how many are accepted.
+pub(crate) struct Counting {
+    pub(crate) field: Ident,
+    pub(crate) is_local: bool,
+    pub(crate) max: Expr,
+    /// Elements for each that the field counts.
+    pub(crate) scale: Option<Expr>,
 }
 
 pub(crate) struct Subsection<'a> {
@@ -87,8 +120,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let image = Image::parse(input)?;
     let ident = image.ident;
     let props = image.props.as_ref().map_or_else(|| quote!(()), |props| quote!(#props));
-    let needs_template =
-        !image.locals.is_empty() || image.fields.iter().any(|field| matches!(field.form, Form::Equal { .. }));
+    let needs_template = !image.locals.is_empty() || image.fields.iter().any(Field::needs_template);
     let shape =
         if !needs_template { quote!(::vmstate::image::FromDefault) } else { quote!(::vmstate::image::FromTemplate) };
     let schema = schema::expand(&image);
@@ -104,6 +136,25 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let checks = image.subsections.iter().enumerate().map(|(index, subsection)| {
         quote_spanned! {subsection.ty.span()=>
             const _: () = ::vmstate::derived::check_subsection(<#ident as ::vmstate::VmState>::SCHEMA, #index);
+        }
+    });
+    let field_checks =
+        image.fields.iter().enumerate().filter(|(_, field)| field.refers_to_an_image()).map(|(index, field)| {
+            quote_spanned! {field.ty.span()=>
+                const _: () = ::vmstate::derived::check_field(<#ident as ::vmstate::VmState>::SCHEMA, #index);
+            }
+        });
+    let encode_at = image.depends_on_version().then(|| {
+        let encode = coding::encode_at(&image, &runs::decoding(&image.fields, image.minimum));
+        quote! {
+            fn encode_at(
+                &self,
+                __props: &Self::Props,
+                __version: u32,
+                __sink: &mut dyn ::vmstate::Sink,
+            ) -> ::core::result::Result<(), ::vmstate::SaveError> {
+                #encode
+            }
         }
     });
     Ok(quote! {
@@ -122,6 +173,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 #encode
             }
 
+            #encode_at
+
             fn decode(
                 &mut self,
                 __props: &Self::Props,
@@ -133,7 +186,32 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
         }
 
         #(#checks)*
+        #(#field_checks)*
     })
+}
+
+impl Field<'_> {
+    /// Whether a load needs what this side has in the field.
+    fn needs_template(&self) -> bool {
+        matches!(self.form, Form::Equal { .. } | Form::Le) || types::is_array_of_options(self.ty)
+    }
+
+    /// Whether the form has rules for the image that it holds.
+    fn refers_to_an_image(&self) -> bool {
+        matches!(self.form, Form::Pinned { .. } | Form::List { .. } | Form::Tree { .. })
+    }
+}
+
+impl Image<'_> {
+    /// Whether an older version has other octets.
+    fn depends_on_version(&self) -> bool {
+        let depends = |field: &Field<'_>| match field.presence {
+            Presence::Always => false,
+            Presence::Since(since) => since > self.minimum,
+            Presence::When(_) => true,
+        };
+        self.minimum < self.version && self.fields.iter().any(depends)
+    }
 }
 
 impl<'a> Image<'a> {
@@ -239,7 +317,7 @@ impl<'a> Image<'a> {
         }
         let presence = self.presence(&attributes)?;
         let form = form(field, ident, &attributes, declared)?;
-        let unused = matches!(form, Form::Unused { .. });
+        let unused = matches!(form, Form::Unused { .. } | Form::CountedUnused { .. });
         let name = attributes.name.map_or_else(
             || if unused { "unused".to_owned() } else { ident.to_string().trim_start_matches("r#").to_owned() },
             |name| name.value(),
@@ -307,14 +385,21 @@ fn form<'a>(
 ) -> Result<Form<'a>> {
     let ty = &field.ty;
     if let Some(octets) = &attributes.unused {
-        refuse_beside(attributes, "unused", "the octets have no value", PRESENCE)?;
+        refuse_beside(attributes, "unused", "the octets have no value", &[PRESENCE, &["len", "max"]].concat())?;
         if !types::is_unit(ty) {
             return Err(Error::new(
                 ty.span(),
                 format!("'unused' field '{ident}' must be of type '()': it has no value"),
             ));
         }
-        return Ok(Form::Unused { octets: octets.clone() });
+        let octets = octets.clone();
+        if let (None, Some(max)) = (&attributes.len, &attributes.max) {
+            return Err(Error::new(max.span(), "'max' belongs to 'len': it is the largest number accepted"));
+        }
+        return match attributes.len {
+            Some(_) => Ok(Form::CountedUnused { octets, count: counting(ident, attributes, declared)? }),
+            None => Ok(Form::Unused { octets }),
+        };
     }
     if let Some(test) = &attributes.check {
         refuse_beside(attributes, "check", "it has no value on the wire", PRESENCE)?;
@@ -332,8 +417,20 @@ fn form<'a>(
             format!("field '{ident}' has no value: say 'unused = n' for octets that keep a place"),
         ));
     }
+    if let Some(entries) = types::two_arguments(ty, "BTreeMap") {
+        return tree(ident, attributes, entries);
+    }
+    if let Some(span) = attributes.tree {
+        return Err(Error::new(span, format!("'tree' field '{ident}' must be a 'BTreeMap' of images")));
+    }
     if let Some(element) = types::argument(ty, "Vec") {
-        return counted(ident, attributes, element, declared);
+        return match &attributes.list {
+            Some((_, form)) => list(ident, attributes, element, form.as_ref()),
+            None => counted(ident, attributes, element, declared),
+        };
+    }
+    if let Some((name, span)) = attributes.first_of(&["list", "bitmap", "scale"]) {
+        return Err(Error::new(span, format!("'{name}' belongs to a 'Vec': field '{ident}' is none")));
     }
     if let Some((name, span)) = attributes.first_of(&["len", "max"]) {
         return Err(Error::new(span, format!("'{name}' belongs to a 'Vec': an array has its length in its type")));
@@ -357,6 +454,26 @@ fn form<'a>(
     }
     if let Some(hint) = &attributes.hint {
         return Err(Error::new(hint.span(), "'hint' belongs to 'equal': it says what to do about a difference"));
+    }
+    if attributes.le.is_some() {
+        refuse_beside(attributes, "le", "the value must not be above what this side has", PRESENCE)?;
+        if !types::is_named(ty, "i32") {
+            return Err(Error::new(
+                ty.span(),
+                format!("'le' field '{ident}' must be an 'i32': QEMU has no other form"),
+            ));
+        }
+        return Ok(Form::Le);
+    }
+    if let Some(version) = &attributes.pinned {
+        refuse_beside(attributes, "pinned", "the image is at one of its own versions", PRESENCE)?;
+        if types::values(ty).is_some() {
+            return Err(Error::new(
+                version.span(),
+                format!("'pinned' belongs to a nested image: field '{ident}' is none"),
+            ));
+        }
+        return Ok(Form::Pinned { version: number(version)? });
     }
     if let Some(props) = &attributes.props {
         return Ok(Form::WithProps(props.clone()));
@@ -392,13 +509,37 @@ fn counted<'a>(
         attributes,
         "Vec",
         "elements are scalars, octets, or images without properties",
-        &["name", "since", "when", "gate", "len", "max", "buffer"],
+        &[PRESENCE, &["len", "max", "buffer", "bitmap", "scale"]].concat(),
     )?;
-    let Some(count) = &attributes.len else {
+    if attributes.len.is_none() {
         return Err(Error::new(
             ident.span(),
             format!("'{ident}' needs 'len = <field>': no count is written beside its elements"),
         ));
+    }
+    let count = counting(ident, attributes, declared)?;
+    if attributes.bitmap.is_some() {
+        refuse_beside(
+            attributes,
+            "bitmap",
+            "it has a bit for each that is counted",
+            &[PRESENCE, &["len", "max"]].concat(),
+        )?;
+        if !types::is_named(element, "u64") {
+            return Err(Error::new(element.span(), format!("'bitmap' field '{ident}' must be a 'Vec<u64>'")));
+        }
+        return Ok(Form::Bitmap { count });
+    }
+    if let Some(span) = attributes.buffer.filter(|_| !types::is_octet(element)) {
+        return Err(Error::new(span, format!("'buffer' field '{ident}' must be '[u8; N]' or 'Vec<u8>'")));
+    }
+    Ok(Form::Counted { element, count, buffer: attributes.buffer.is_some() })
+}
+
+/// The count of a field that has 'len'.
+fn counting(ident: &Ident, attributes: &FieldAttributes, declared: &[Declared<'_>]) -> Result<Counting> {
+    let Some(count) = &attributes.len else {
+        return Err(Error::new(ident.span(), format!("'{ident}' needs 'len = <field>'")));
     };
     let Some(source) = declared.iter().find(|earlier| earlier.ident == count) else {
         return Err(Error::new(
@@ -413,16 +554,48 @@ fn counted<'a>(
             format!("'{count}' {origin}, so '{ident}' needs 'max = <n>': the limit above which a stream is refused"),
         ));
     };
-    if let Some(span) = attributes.buffer.filter(|_| !types::is_octet(element)) {
-        return Err(Error::new(span, format!("'buffer' field '{ident}' must be '[u8; N]' or 'Vec<u8>'")));
-    }
-    Ok(Form::Counted {
-        element,
-        count: count.clone(),
-        count_is_local: source.local,
-        max: max.clone(),
-        buffer: attributes.buffer.is_some(),
+    Ok(Counting { field: count.clone(), is_local: source.local, max: max.clone(), scale: attributes.scale.clone() })
+}
+
+/// The limit of a list or tree, whose length no count in another field tells.
+fn limit(ident: &Ident, attributes: &FieldAttributes, what: &str, span: Span) -> Result<Expr> {
+    refuse_beside(attributes, what, "its end is on the wire", &[PRESENCE, &["max"]].concat())?;
+    attributes.max.clone().ok_or_else(|| {
+        Error::new(
+            span,
+            format!(
+                "the length of '{ident}' comes from the stream: it needs 'max = <n>', above which a stream is refused"
+            ),
+        )
     })
+}
+
+fn list<'a>(ident: &Ident, attributes: &FieldAttributes, element: &'a Type, form: Option<&Ident>) -> Result<Form<'a>> {
+    let max = limit(ident, attributes, "list", ident.span())?;
+    let is_qlist = match form {
+        None => false,
+        Some(form) if form == "qtailq" => false,
+        Some(form) if form == "qlist" => true,
+        Some(other) => {
+            return Err(Error::new(other.span(), format!("unknown list '{other}': expected one of qtailq, qlist")));
+        }
+    };
+    Ok(Form::List { element, is_qlist, max })
+}
+
+fn tree<'a>(ident: &Ident, attributes: &FieldAttributes, (key, value): (&'a Type, &'a Type)) -> Result<Form<'a>> {
+    if attributes.tree.is_none() {
+        return Err(Error::new(
+            ident.span(),
+            format!("'{ident}' needs 'tree, max = <n>': the form of a map on the wire, and its largest size"),
+        ));
+    }
+    let max = limit(ident, attributes, "tree", ident.span())?;
+    if types::values(key).is_some() && !types::is_named(key, "u64") {
+        return Err(Error::new(key.span(), "a key is a 'u64' or an image: QEMU has no other direct keys"));
+    }
+    let key = (!types::is_named(key, "u64")).then_some(key);
+    Ok(Form::Tree { key, value, max })
 }
 
 /// Attributes that say whether a field is there, and what it is called.

@@ -30,7 +30,7 @@ use proc_macro::TokenStream;
 ///
 /// | attribute | meaning |
 /// |---|---|
-/// | none | `bool`, integers, arrays of them, arrays of arrays, nested images and arrays of them, types that implement `Wire` |
+/// | none | `bool`, integers, arrays of them, arrays of arrays, nested images and arrays of them, types that implement `Wire`; `[Option<T>; N]`, an array of pointers whose holes are those of the template |
 /// | `name = "fcr_vmstate"` | name in descriptions and errors, if not that of the field |
 /// | `since = 2` | on the wire from this version on |
 /// | `when = path` | on the wire if `path(&image, version)` says so, on each side for itself |
@@ -38,6 +38,13 @@ use proc_macro::TokenStream;
 /// | `buffer` | on `[u8; N]` and `Vec<u8>`: raw octets, described as one element |
 /// | `unused = 4` | on `()`: octets that are sent as zero and skipped on load |
 /// | `len = count, max = 16` | on `Vec<T>`: the earlier field that holds the number, and the largest number accepted |
+/// | `scale = 4` | beside `len`: so many elements for each that the field counts; `max` limits the elements |
+/// | `bitmap, len = bits, max = 4096` | on `Vec<u64>`: a bit for each that the field counts, in words |
+/// | `unused = 4, len = count, max = 16` | on `()`: so many octets for each that the field counts |
+/// | `list, max = 16` | on `Vec<Image>`: a tail queue, of any length up to the limit; `list = qlist` for a list |
+/// | `tree, max = 16` | on `BTreeMap<K, Image>`: a tree; its keys are `u64` or images |
+/// | `pinned = 1` | on a nested image: always at this version of it |
+/// | `le` | on `i32`: must be from 0 to what the template has |
 /// | `equal`, `hint = "…"` | on `u8`, `u16`, `i32`, `u32`, `u64`: must be what the template has; the hint says what to do if not |
 /// | `check = path` | on `()`: no octets; `path(&image)` returns `Result<(), Refused>` at this place, on save and on load |
 /// | `local` | configuration of this side that shapes a load; never on the wire |

@@ -57,7 +57,7 @@ fn width(field: &Field<'_>) -> Option<usize> {
         Form::Values(values) => values.octets(),
         Form::Buffer { octets } => types::literal(octets),
         Form::Unused { octets } => types::literal(octets),
-        Form::Wire | Form::WithProps(_) | Form::Counted { .. } | Form::Equal { .. } | Form::Check { .. } => None,
+        _ => None,
     };
     octets.filter(|octets| *octets <= RUN_MAX)
 }

@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, LitStr, Path};
 
-use crate::image::{Field, Form, Image, Presence};
+use crate::image::{Counting, Field, Form, Image, Presence};
 
 pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     let Image { name, version, minimum, .. } = image;
@@ -90,10 +90,9 @@ fn kind(field: &Field<'_>) -> TokenStream {
             let test = path(test);
             quote!(::vmstate::schema::Kind::Check { test: #test })
         }
-        Form::Counted { element, count, count_is_local, max, buffer } => {
-            let count = count.to_string();
-            let origin = if *count_is_local { quote!(local) } else { quote!(received) };
-            let count = quote!(::vmstate::schema::Count::#origin(#count));
+        Form::Counted { element, count, buffer } => {
+            let max = &count.max;
+            let count = count_of(count);
             if *buffer {
                 quote!(::vmstate::schema::Kind::CountedBuffer { count: #count, limit: #max })
             } else {
@@ -101,5 +100,52 @@ fn kind(field: &Field<'_>) -> TokenStream {
                 quote!(::vmstate::schema::Kind::Counted { element: &#element, count: #count, limit: #max })
             }
         }
+        Form::CountedUnused { octets, count } => {
+            let max = &count.max;
+            let count = count_of(count);
+            let element = quote!(::vmstate::schema::Kind::Unused { octets: #octets });
+            quote!(::vmstate::schema::Kind::Counted { element: &#element, count: #count, limit: #max })
+        }
+        Form::Bitmap { count } => {
+            let max = &count.max;
+            let count = count_of(count);
+            quote!(::vmstate::schema::Kind::Bitmap { count: #count, limit: #max })
+        }
+        Form::Le => quote!(::vmstate::schema::Kind::Le),
+        Form::Pinned { version } => {
+            let schema = image_of(ty);
+            quote!(::vmstate::schema::Kind::Pinned { schema: #schema, version: #version })
+        }
+        Form::List { element, is_qlist, max } => {
+            let form = if *is_qlist { quote!(Qlist) } else { quote!(Qtailq) };
+            let element = image_of(element);
+            quote!(::vmstate::schema::Kind::List {
+                form: ::vmstate::schema::ListForm::#form,
+                element: #element,
+                limit: #max,
+            })
+        }
+        Form::Tree { key, value, max } => {
+            let key = match key {
+                Some(key) => {
+                    let key = image_of(key);
+                    quote!(::core::option::Option::Some(#key))
+                }
+                None => quote!(::core::option::Option::None),
+            };
+            let value = image_of(value);
+            quote!(::vmstate::schema::Kind::Tree { key: #key, value: #value, limit: #max })
+        }
     }
+}
+
+fn image_of(ty: &syn::Type) -> TokenStream {
+    quote_spanned!(ty.span()=> <#ty as ::vmstate::VmState>::SCHEMA)
+}
+
+fn count_of(count: &Counting) -> TokenStream {
+    let field = count.field.to_string();
+    let origin = if count.is_local { quote!(local) } else { quote!(received) };
+    let scale = count.scale.as_ref().map(|scale| quote!(.scale(#scale)));
+    quote!(::vmstate::schema::Count::#origin(#field) #scale)
 }

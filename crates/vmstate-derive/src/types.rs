@@ -74,6 +74,31 @@ pub(crate) fn argument<'a>(ty: &'a Type, outer: &str) -> Option<&'a Type> {
     }
 }
 
+/// `K` and `V` of `outer<K, V>`, by the last element of the path.
+pub(crate) fn two_arguments<'a>(ty: &'a Type, outer: &str) -> Option<(&'a Type, &'a Type)> {
+    let Type::Path(path) = plain(ty) else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == outer)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    let mut arguments = arguments.args.iter();
+    match (arguments.next(), arguments.next(), arguments.next()) {
+        (Some(GenericArgument::Type(first)), Some(GenericArgument::Type(second)), None) => Some((first, second)),
+        _ => None,
+    }
+}
+
+/// Whether it is an array, or an array of arrays, of `Option`.
+pub(crate) fn is_array_of_options(ty: &Type) -> bool {
+    match plain(ty) {
+        Type::Array(array) => argument(&array.elem, "Option").is_some() || is_array_of_options(&array.elem),
+        _ => false,
+    }
+}
+
+/// Whether it is the named type without a path.
+pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
+    matches!(plain(ty), Type::Path(path) if path.path.is_ident(name))
+}
+
 /// Whether it is `()`.
 pub(crate) fn is_unit(ty: &Type) -> bool {
     matches!(plain(ty), Type::Tuple(tuple) if tuple.elems.is_empty())
@@ -81,7 +106,7 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
 
 /// Whether it is `u8`.
 pub(crate) fn is_octet(ty: &Type) -> bool {
-    matches!(plain(ty), Type::Path(path) if path.path.is_ident("u8"))
+    is_named(ty, "u8")
 }
 
 /// `N` of `[u8; N]`.

@@ -9,9 +9,10 @@ use crate::error::{LoadError, Reason, Refused, SaveError};
 use crate::input::Input;
 use crate::schema::{Kind, Schema};
 use crate::sink::Sink;
-use crate::wire::{Element, Len, Value, Wire};
+use crate::wire::{Element, Len, NoProps, Value, Wire};
 
-pub use crate::lint::check_subsection;
+pub use crate::containers::{get_list, get_tree, put_list, put_tree};
+pub use crate::lint::{check_field, check_subsection};
 pub use crate::subsection::{check_version, get as get_subsection, next as next_subsection, put as put_subsection};
 
 /// The rest of a run that is being written.
@@ -140,7 +141,7 @@ fn run_octets(schema: &Schema, range: &Range<usize>) -> usize {
     fields.iter().map(|field| field.kind.octets().unwrap_or(0)).sum()
 }
 
-fn name(schema: &'static Schema, index: usize) -> &'static str {
+pub(crate) fn name(schema: &'static Schema, index: usize) -> &'static str {
     schema.fields.get(index).map_or("", |field| field.name)
 }
 
@@ -234,15 +235,19 @@ pub fn get_buffer(
 
 /// Writes zeros.
 pub fn put_unused(schema: &'static Schema, index: usize, octets: usize, sink: &mut dyn Sink) {
-    const ZEROS: [u8; 256] = [0; 256];
     sink.begin_field(schema, index, 1);
+    put_zeros(octets, sink);
+    sink.end_field();
+}
+
+fn put_zeros(octets: usize, sink: &mut dyn Sink) {
+    const ZEROS: [u8; 256] = [0; 256];
     let mut rest = octets;
     while rest > 0 {
         let part = rest.min(ZEROS.len());
         sink.put(ZEROS.get(..part).unwrap_or_default());
         rest -= part;
     }
-    sink.end_field();
 }
 
 /// Skips octets.
@@ -286,6 +291,57 @@ pub fn get_equal<T: Value + PartialEq + Wire>(
     Err(within(LoadError::new(start, reason)))
 }
 
+/// Reads a value that must be from 0 to what this side has.
+///
+/// # Errors
+///
+/// It is not; the input ends.
+pub fn get_le(schema: &'static Schema, index: usize, value: &mut i32, input: &mut Input<'_>) -> Result<(), LoadError> {
+    let start = input.offset();
+    let within = |error: LoadError| error.within(name(schema, index));
+    let limit = *value;
+    value.read_from(input).map_err(within)?;
+    if (0..=limit).contains(value) {
+        return Ok(());
+    }
+    Err(within(LoadError::new(start, Reason::OutOfBounds { found: i64::from(*value), limit: i64::from(limit) })))
+}
+
+/// Writes a nested image at one of its versions.
+///
+/// # Errors
+///
+/// As [`crate::VmState::encode_at`].
+pub fn put_pinned<T: crate::VmState<Props: NoProps>>(
+    schema: &'static Schema,
+    index: usize,
+    image: &T,
+    version: u32,
+    sink: &mut dyn Sink,
+) -> Result<(), SaveError> {
+    sink.begin_field(schema, index, 1);
+    sink.begin_image(T::SCHEMA);
+    image.encode_at(T::Props::NONE, version, sink).map_err(|error| error.within(name(schema, index)))?;
+    sink.end_image(T::SCHEMA);
+    sink.end_field();
+    Ok(())
+}
+
+/// Reads a nested image at one of its versions.
+///
+/// # Errors
+///
+/// As [`crate::VmState::decode`].
+pub fn get_pinned<T: crate::VmState<Props: NoProps>>(
+    schema: &'static Schema,
+    index: usize,
+    image: &mut T,
+    version: u32,
+    input: &mut Input<'_>,
+) -> Result<(), LoadError> {
+    image.decode(T::Props::NONE, version, input).map_err(|error| error.within(name(schema, index)))
+}
+
 /// Carries the verdict of a check while saving.
 ///
 /// # Errors
@@ -307,6 +363,26 @@ pub fn check_load(
     input: &Input<'_>,
 ) -> Result<(), LoadError> {
     verdict.map_err(|refused| input.error(Reason::Refused(refused)).within(name(schema, index)))
+}
+
+/// A count of groups of so many elements.
+#[derive(Debug, Clone, Copy)]
+pub struct Scaled<C>(pub C, pub usize);
+
+impl<C: Len> Len for Scaled<C> {
+    fn elements(self) -> Result<u64, i64> {
+        self.0.elements().map(|groups| groups.saturating_mul(self.1 as u64))
+    }
+}
+
+/// A count while saving.
+fn agreed_count(schema: &'static Schema, index: usize, count: impl Len, limit: usize) -> Result<usize, SaveError> {
+    let refuse = |text: String| Err(SaveError::new(Refused::new(text)).within(name(schema, index)));
+    match count.elements().map(usize::try_from) {
+        Ok(Ok(elements)) if elements <= limit => Ok(elements),
+        Ok(_) => refuse(format!("count is over the limit of {limit}")),
+        Err(negative) => refuse(format!("count {negative} is negative")),
+    }
 }
 
 /// Compares what a count says with what is there.
@@ -422,4 +498,86 @@ pub fn get_counted_buffer(
         input.read_exact(part).map_err(|error| error.within(name(schema, index)))?;
     }
     Ok(())
+}
+
+/// Writes zeros, as many times as a count says.
+///
+/// # Errors
+///
+/// The count is negative or above the limit.
+pub fn put_counted_unused(
+    schema: &'static Schema,
+    index: usize,
+    count: impl Len,
+    limit: usize,
+    octets: usize,
+    sink: &mut dyn Sink,
+) -> Result<(), SaveError> {
+    let count = agreed_count(schema, index, count, limit)?;
+    sink.begin_field(schema, index, count);
+    put_zeros(count.saturating_mul(octets), sink);
+    sink.end_field();
+    Ok(())
+}
+
+/// Skips octets, as many times as a count says.
+///
+/// # Errors
+///
+/// The count is negative or above the limit; the input ends.
+pub fn get_counted_unused(
+    schema: &'static Schema,
+    index: usize,
+    count: impl Len,
+    limit: usize,
+    octets: usize,
+    input: &mut Input<'_>,
+) -> Result<(), LoadError> {
+    let count = accept_count(schema, index, count, limit, input)?;
+    input.skip(count.saturating_mul(octets)).map_err(|error| error.within(name(schema, index)))
+}
+
+/// Bits of a word of a bitmap.
+const WORD_BITS: usize = 64;
+
+/// Writes a bitmap; bits of the last word that are not counted are written as they are.
+///
+/// # Errors
+///
+/// The count of bits is negative or above the limit; the words are not as many as it needs.
+pub fn put_bitmap(
+    schema: &'static Schema,
+    index: usize,
+    count: impl Len,
+    limit: usize,
+    words: &[u64],
+    sink: &mut dyn Sink,
+) -> Result<(), SaveError> {
+    let bits = agreed_count(schema, index, count, limit)?;
+    let needed = bits.div_ceil(WORD_BITS);
+    if words.len() != needed {
+        let text = format!("holds {} words, but its {bits} bits need {needed}", words.len());
+        return Err(SaveError::new(Refused::new(text)).within(name(schema, index)));
+    }
+    sink.begin_field(schema, index, 1);
+    u64::write_all_to(words, sink)?;
+    sink.end_field();
+    Ok(())
+}
+
+/// Reads a bitmap. Grows with what arrives, not with what the count promises.
+///
+/// # Errors
+///
+/// The count of bits is negative or above the limit; the input ends.
+pub fn get_bitmap(
+    schema: &'static Schema,
+    index: usize,
+    count: impl Len,
+    limit: usize,
+    words: &mut Vec<u64>,
+    input: &mut Input<'_>,
+) -> Result<(), LoadError> {
+    let bits = accept_count(schema, index, count, limit, input)?;
+    u64::read_counted(words, bits.div_ceil(WORD_BITS), input).map_err(|error| error.within(name(schema, index)))
 }

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use crate::schema::{Field, Presence, Schema};
+use crate::schema::{Field, Kind, Presence, Schema};
 use crate::sink::Sink;
 
 /// One image: a section's body, a nested structure or a subsection.
@@ -88,7 +88,9 @@ impl Description {
 /// Each element of an array gets an entry of its own with its index, unless all elements have the same shape and size
 /// whatever they hold. `Differs from QEMU:` its writer describes the first element only also where sizes differ
 /// (`docs/spec/vmdesc.md` A5, defect 1), and leaves the index of the last element out (defect 2); a reader could then
-/// not walk the stream.
+/// not walk the stream. Each element of an array of pointers has an entry, those that are absent with the type
+/// `nullptr` (defects 3 to 6). A list, a tree and a pinned image are one entry with their size and without contents
+/// (defects 7 and 8), as QEMU's own script reads them.
 pub struct DescribeSink<'a> {
     sink: &'a mut dyn Sink,
     /// Octets that passed.
@@ -112,6 +114,10 @@ struct OpenField {
     described: u64,
     /// Whether the first element stands for all.
     alike: bool,
+    /// Whether the field is one entry without contents, whatever it holds.
+    opaque: bool,
+    /// Whether the current element is a marker in place of one.
+    null: bool,
     /// Octets that had passed when the field began.
     start: u64,
     /// Octets that had passed when the current element began, for elements that are announced.
@@ -164,9 +170,19 @@ impl Sink for DescribeSink<'_> {
         self.sink.begin_field(schema, index, elements);
         let start = self.octets;
         let Some(image) = self.current() else { return };
-        let alike = schema.fields.get(index).is_some_and(elements_are_alike);
-        image.field =
-            Some(OpenField { index, elements: elements as u64, described: 0, alike, start, element_start: None });
+        let field = schema.fields.get(index);
+        let alike = field.is_some_and(elements_are_alike);
+        let opaque = field.is_some_and(|field| is_opaque(&field.kind));
+        image.field = Some(OpenField {
+            index,
+            elements: elements as u64,
+            described: 0,
+            alike,
+            opaque,
+            null: false,
+            start,
+            element_start: None,
+        });
     }
 
     fn end_field(&mut self) {
@@ -186,8 +202,15 @@ impl Sink for DescribeSink<'_> {
         let octets = self.octets;
         let Some(image) = self.current() else { return };
         image.end_element(octets, None);
-        if let Some(field) = &mut image.field {
+        if let Some(field) = image.field.as_mut().filter(|field| !field.opaque) {
             field.element_start = Some(octets);
+        }
+    }
+
+    fn null_element(&mut self) {
+        self.sink.null_element();
+        if let Some(field) = self.current().and_then(|image| image.field.as_mut()) {
+            field.null = true;
         }
     }
 
@@ -199,7 +222,7 @@ impl Sink for DescribeSink<'_> {
             return;
         };
         if let Some(field) = &mut image.field {
-            if field.alike && field.described > 0 {
+            if field.opaque || (field.alike && field.described > 0) {
                 self.muted = 1;
                 return;
             }
@@ -294,10 +317,18 @@ impl OpenImage {
             (elements, true) => Repeat::Array(elements),
             (_, false) => Repeat::Element(element),
         };
-        let index = field.index;
-        let entry = self.entry(index, repeat, nested, octets.saturating_sub(start));
+        let (index, null) = (field.index, std::mem::take(&mut field.null));
+        let mut entry = self.entry(index, repeat, nested, octets.saturating_sub(start));
+        if null {
+            entry.type_name = Cow::Borrowed("nullptr");
+        }
         self.description.fields.push(entry);
     }
+}
+
+/// Whether QEMU has what the field holds in the entry itself, once per element (A5, defects 7 and 8): ours has none.
+fn is_opaque(kind: &Kind) -> bool {
+    matches!(kind, Kind::Pinned { .. } | Kind::List { .. } | Kind::Tree { .. })
 }
 
 /// Whether the first element of a field tells the shape and the size of all (A3): no test decides on the field, and

@@ -93,6 +93,32 @@ pub enum Reason {
         /// What to do about it.
         hint: Option<&'static str>,
     },
+    /// A value that must be from 0 to this side's configuration is not.
+    OutOfBounds {
+        /// Value in the stream.
+        found: i64,
+        /// Largest value that is accepted here.
+        limit: i64,
+    },
+    /// An element where this side has none.
+    NotNull {
+        /// The octet in place of the marker `30`.
+        found: u8,
+    },
+    /// An octet other than 01 and 00 where a list goes on or ends. Differs from QEMU: any but 00 goes on there.
+    NotAMarker {
+        /// The octet in the stream.
+        found: u8,
+    },
+    /// A tree with another number of nodes than it says.
+    NodeCount {
+        /// Number in the stream.
+        declared: u64,
+        /// Nodes that are there, or one more than declared.
+        found: u64,
+    },
+    /// A key that a tree has twice. Differs from QEMU: the second replaces the first there.
+    RepeatedKey,
     /// A subsection arrived for which the device gave no shape, although its decoding depends on local values.
     NoTemplate,
     /// The section is longer than its budget.
@@ -126,6 +152,20 @@ impl fmt::Display for Reason {
                 write!(f, "value {found:#x} does not equal {expected:#x} here")?;
                 hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
             }
+            Self::OutOfBounds { found, limit } => {
+                write!(f, "value {found} is not from 0 to {limit}, as it must be here")
+            }
+            Self::NotNull { found } => {
+                write!(f, "octet {found:#04x} is not the mark of an element that is absent, as it is here")
+            }
+            Self::NotAMarker { found } => {
+                write!(f, "octet {found:#04x} neither announces an element nor ends the list")
+            }
+            Self::NodeCount { declared, found } if found > declared => {
+                write!(f, "more nodes than the {declared} that the tree says it has")
+            }
+            Self::NodeCount { declared, found } => write!(f, "{found} nodes, but the tree says it has {declared}"),
+            Self::RepeatedKey => f.write_str("key comes twice"),
             Self::NoTemplate => f.write_str("the device has no place for this subsection in its present configuration"),
             Self::OverBudget { limit } => write!(f, "section is longer than the limit of {limit} bytes"),
             Self::Refused(refused) => refused.fmt(f),

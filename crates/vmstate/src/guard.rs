@@ -89,6 +89,10 @@ impl Sink for Guard<'_> {
         self.sink.next_element();
     }
 
+    fn null_element(&mut self) {
+        self.sink.null_element();
+    }
+
     fn begin_image(&mut self, schema: &'static Schema) {
         self.sink.begin_image(schema);
     }

@@ -51,6 +51,17 @@ pub trait VmState: Sized {
     /// As [`VmState::encode`], without the check of what follows a nested image.
     fn encode_part(&self, props: &Self::Props, sink: &mut dyn Sink) -> Result<(), SaveError>;
 
+    /// As [`VmState::encode_part`], at a version from the minimum on: without the fields that are newer.
+    ///
+    /// An image whose octets are the same in every version does not override it.
+    ///
+    /// # Errors
+    ///
+    /// As [`VmState::encode_part`].
+    fn encode_at(&self, props: &Self::Props, _version: u32, sink: &mut dyn Sink) -> Result<(), SaveError> {
+        self.encode_part(props, sink)
+    }
+
     /// Reads fields that exist in `version`, then subsections, over what is there.
     ///
     /// Each subsection is taken out of `self` first, as the shape that an arriving one is decoded into; presence in the

@@ -45,6 +45,36 @@ pub const fn check_subsection(schema: &Schema, index: usize) {
     }
 }
 
+/// Checks field `index` of a description, whose form has rules for the image that it holds.
+///
+/// # Panics
+///
+/// A rule is broken; at compile time this is an error with the rule in it.
+#[track_caller]
+pub const fn check_field(schema: &Schema, index: usize) {
+    let (_, [field, ..]) = schema.fields.split_at(index) else { return };
+    match field.kind {
+        Kind::Pinned { schema, version } => assert!(
+            schema.minimum_version <= version && version <= schema.version,
+            "'pinned' names a version that the nested image does not load: it is below its 'min' or above its 'version'"
+        ),
+        Kind::List { element, .. } => {
+            assert!(!element.needs_template(), "an image in a list starts from its default: it cannot need a template");
+        }
+        Kind::Tree { key, value, .. } => {
+            let key_needs = match key {
+                Some(key) => key.needs_template(),
+                None => false,
+            };
+            assert!(
+                !key_needs && !value.needs_template(),
+                "an image in a tree starts from its default: it cannot need a template"
+            );
+        }
+        _ => {}
+    }
+}
+
 /// Whether a loader of `schema` takes `name` for a subsection of its own, known or not.
 const fn claims(schema: &Schema, name: &str) -> bool {
     name.len() > schema.name.len() && starts_with(name.as_bytes(), schema.name.as_bytes())
@@ -68,13 +98,15 @@ const fn open_claims(schema: &Schema, name: &str) -> bool {
 /// As [`open_claims`], for the field that may be the last one on the wire.
 const fn last_field_claims(mut fields: &[Field], name: &str) -> bool {
     while let [rest @ .., field] = fields {
-        if let Kind::Struct(nested) = field.kind.element()
+        let ends_with_an_octet = matches!(field.kind, Kind::List { .. } | Kind::Tree { .. });
+        if !ends_with_an_octet
+            && let Some(nested) = field.kind.image()
             && open_claims(nested, name)
         {
             return true;
         }
         let stays = matches!(field.presence, Presence::Always) && field.gate.is_none();
-        let may_be_empty = matches!(field.kind.octets(), None | Some(0));
+        let may_be_empty = !ends_with_an_octet && matches!(field.kind.octets(), None | Some(0));
         if stays && !may_be_empty {
             return false;
         }

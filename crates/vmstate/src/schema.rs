@@ -1,7 +1,7 @@
 //! Descriptions as data: what a derive emits and a checker reads.
 //!
 //! ```text
-//! Schema ── fields: [Field ── Kind ──┐ Struct, Array of Struct, Counted of Struct
+//! Schema ── fields: [Field ── Kind ──┐ Struct, Pinned, List, Tree; Array, Counted, Pointer of Struct
 //!    │                               └──> Schema ]
 //!    └───── subsections: [Subsection ──> Schema ]
 //! ```
@@ -118,6 +118,17 @@ pub struct Count {
     pub field: &'static str,
     /// Whether that field is configuration of this side, so that the number is not in the stream.
     pub local: bool,
+    /// Elements for each that the field counts.
+    pub scale: usize,
+}
+
+/// Which of QEMU's lists a field is: they differ in memory only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListForm {
+    /// A tail queue.
+    Qtailq,
+    /// A list with one link.
+    Qlist,
 }
 
 /// What a field is on the wire.
@@ -167,6 +178,45 @@ pub enum Kind {
         scalar: Scalar,
         /// What to do about a difference.
         hint: Option<&'static str>,
+    },
+    /// A signed value of 32 bits from 0 to what this side has.
+    Le,
+    /// An element, or the octet `30` where this side has none.
+    Pointer {
+        /// The element.
+        element: &'static Kind,
+    },
+    /// A nested image at one of its versions, which is not on the wire (QEMU's VSTRUCT).
+    Pinned {
+        /// The image.
+        schema: &'static Schema,
+        /// Its version.
+        version: u32,
+    },
+    /// Images, `01` before each and `00` behind the last.
+    List {
+        /// Tail queue or list.
+        form: ListForm,
+        /// The image.
+        element: &'static Schema,
+        /// Largest number that is accepted.
+        limit: usize,
+    },
+    /// A number of 32 bits, so many keys and images, `01` before each pair and `00` behind the last.
+    Tree {
+        /// The image of a key; nothing for keys that are numbers of 64 bits.
+        key: Option<&'static Schema>,
+        /// The image of a value.
+        value: &'static Schema,
+        /// Largest number that is accepted.
+        limit: usize,
+    },
+    /// Words of 64 bits, whose number of bits is in another field.
+    Bitmap {
+        /// The field with the number of bits.
+        count: Count,
+        /// Largest number of bits that is accepted.
+        limit: usize,
     },
     /// No octets: a test at this place (QEMU's VALIDATE).
     Check {
@@ -305,13 +355,20 @@ impl Count {
     /// A number that an earlier field of the stream holds.
     #[must_use]
     pub const fn received(field: &'static str) -> Self {
-        Self { field, local: false }
+        Self { field, local: false, scale: 1 }
     }
 
     /// A number that is configuration of this side.
     #[must_use]
     pub const fn local(field: &'static str) -> Self {
-        Self { field, local: true }
+        Self { field, local: true, scale: 1 }
+    }
+
+    /// Has `elements` there for each that the field counts.
+    #[must_use]
+    pub const fn scale(mut self, elements: usize) -> Self {
+        self.scale = elements;
+        self
     }
 }
 
@@ -376,9 +433,51 @@ impl Kind {
             Self::Unused { .. } => "unused_buffer",
             Self::Struct(_) => "struct",
             Self::Equal { scalar, .. } => scalar.equal_name(),
+            Self::Le => "int32 le",
+            Self::Pointer { element } => element.type_name(),
+            Self::Pinned { .. } => "vstruct",
+            Self::List { form: ListForm::Qtailq, .. } => "qtailq",
+            Self::List { form: ListForm::Qlist, .. } => "qlist",
+            Self::Tree { .. } => "gtree",
+            Self::Bitmap { .. } => "bitmap",
             Self::Check { .. } => "validate",
             Self::Codec { name, .. } => name,
             Self::Array { .. } | Self::Counted { .. } => "unknown",
+        }
+    }
+
+    /// The image that an element is or holds: that of the values, where there are keys too.
+    #[must_use]
+    pub const fn image(&self) -> Option<&'static Schema> {
+        match self.element() {
+            Self::Struct(schema) | Self::Pinned { schema, .. } => Some(schema),
+            Self::Pointer { element } => element.image(),
+            Self::List { element, .. } => Some(element),
+            Self::Tree { value, .. } => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The field that counts the elements, octets or bits, and the largest number of them that is accepted.
+    #[must_use]
+    pub const fn count(&self) -> Option<(Count, usize)> {
+        match self {
+            Self::Counted { count, limit, .. }
+            | Self::CountedBuffer { count, limit }
+            | Self::Bitmap { count, limit } => Some((*count, *limit)),
+            _ => None,
+        }
+    }
+
+    /// Whether a load needs what this side has in the field.
+    const fn needs_template(&self) -> bool {
+        match self.element() {
+            Self::Equal { .. } | Self::Le | Self::Pointer { .. } => true,
+            Self::Tree { key: Some(key), value, .. } => key.needs_template() || value.needs_template(),
+            other => match other.image() {
+                Some(image) => image.needs_template(),
+                None => false,
+            },
         }
     }
 
@@ -409,7 +508,14 @@ impl Kind {
             Self::Buffer { octets } | Self::Unused { octets } => Some(*octets),
             Self::Struct(schema) => schema.octets(),
             Self::Codec { octets, .. } => *octets,
-            Self::Counted { .. } | Self::CountedBuffer { .. } => None,
+            Self::Le => Some(4),
+            Self::Pinned { schema, version } => schema.octets_at(*version),
+            Self::Counted { .. }
+            | Self::CountedBuffer { .. }
+            | Self::Pointer { .. }
+            | Self::List { .. }
+            | Self::Tree { .. }
+            | Self::Bitmap { .. } => None,
         }
     }
 }
@@ -418,16 +524,27 @@ impl Schema {
     /// Octets of an image on the wire, if they do not depend on the image.
     #[must_use]
     pub const fn octets(&self) -> Option<usize> {
+        self.octets_at(self.version)
+    }
+
+    /// As [`Schema::octets`], of an image at an older version.
+    #[must_use]
+    pub const fn octets_at(&self, version: u32) -> Option<usize> {
         if !self.subsections.is_empty() {
             return None;
         }
         let mut fields = self.fields;
         let mut sum = 0_usize;
         while let [field, rest @ ..] = fields {
+            fields = rest;
             let (None, Presence::Always | Presence::Since(_)) = (field.gate, field.presence) else { return None };
+            if let Presence::Since(since) = field.presence
+                && since > version
+            {
+                continue;
+            }
             let Some(octets) = field.kind.octets() else { return None };
             sum = sum.saturating_add(octets);
-            fields = rest;
         }
         Some(sum)
     }
@@ -440,11 +557,10 @@ impl Schema {
         }
         let mut fields = self.fields;
         while let [field, rest @ ..] = fields {
-            match field.kind.element() {
-                Kind::Equal { .. } => return true,
-                Kind::Struct(nested) if nested.needs_template() => return true,
-                _ => fields = rest,
+            if field.kind.needs_template() {
+                return true;
             }
+            fields = rest;
         }
         false
     }
@@ -454,7 +570,7 @@ impl Schema {
     pub const fn nests(&self) -> bool {
         let mut fields = self.fields;
         while let [field, rest @ ..] = fields {
-            if let Kind::Struct(_) = field.kind.element() {
+            if field.kind.image().is_some() {
                 return true;
             }
             fields = rest;

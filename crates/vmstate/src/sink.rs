@@ -11,7 +11,8 @@ use crate::schema::Schema;
 ///
 /// ```text
 /// image        = *(fields put / begin_field *element end_field) *subsection
-/// element      = next_element put* / begin_image image end_image        ; next_element only for codecs of their own
+/// element      = next_element (put* / null_element put) / begin_image image end_image
+///                                                          ; next_element only for codecs of their own and pointers
 /// subsection   = begin_subsection put(header) image end_subsection
 /// ```
 pub trait Sink {
@@ -29,6 +30,9 @@ pub trait Sink {
 
     /// An element with a codec of its own follows.
     fn next_element(&mut self) {}
+
+    /// The element that was announced is the marker of one that is absent.
+    fn null_element(&mut self) {}
 
     /// A nested image follows, as an element of the current field.
     fn begin_image(&mut self, _schema: &'static Schema) {}

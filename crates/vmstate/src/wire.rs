@@ -6,6 +6,9 @@
 //! | `i8` `u8` `i16` `u16` `i32` `u32` `i64` `u64` | 1, 2, 4, 8, big-endian | every value |
 //! | `[T; N]` | N times those of `T` | as `T` |
 //! | image | those of its fields, then its subsections | as its fields |
+//! | `Option<T>` in arrays | those of `T`; `30` for none | as `T` if the template has one, else `30` |
+//!
+//! Types with codecs of their own are in [`crate::codecs`]. `docs/fields.md` has the forms that an attribute chooses.
 //!
 //! No length, count or terminator is written for any array.
 
@@ -22,6 +25,7 @@ use crate::sink::Sink;
     message = "`{Self}` has no QEMU wire encoding",
     label = "no wire encoding",
     note = "`bool`, integers of 8 to 64 bits with a sign or without, arrays of these, and images have one; `usize` differs between hosts",
+    note = "a number of 128 bits is two of 64 bits in QEMU: two fields, in the order of the device",
     note = "a nested image derives `VmState`; one with properties of its own also needs `#[vmstate(props = field)]`"
 )]
 pub trait Wire: Sized {
@@ -288,6 +292,44 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
 
     fn read_all_from(values: &mut [Self], input: &mut Input<'_>) -> Result<(), LoadError> {
         T::read_all_from(values.as_flattened_mut(), input)
+    }
+}
+
+/// Octet in place of an element that is absent (`docs/spec/vmstate.md` section 5.3).
+const NULL_MARK: u8 = 0x30;
+
+/// A pointer of an array of pointers: the template says which are absent, the stream only confirms it.
+impl<T: Wire> Wire for Option<T> {
+    const KIND: Kind = Kind::Pointer { element: &T::KIND };
+
+    fn write_to(&self, sink: &mut dyn Sink) -> Result<(), SaveError> {
+        match self {
+            Some(element) => element.write_to(sink),
+            None => {
+                sink.null_element();
+                sink.put(&[NULL_MARK]);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_from(&mut self, input: &mut Input<'_>) -> Result<(), LoadError> {
+        match self {
+            Some(element) => element.read_from(input),
+            None => {
+                let start = input.offset();
+                match input.array()? {
+                    [NULL_MARK] => Ok(()),
+                    [found] => Err(LoadError::new(start, Reason::NotNull { found })),
+                }
+            }
+        }
+    }
+}
+
+impl<T: Wire> Element for Option<T> {
+    fn vacant() -> Option<Self> {
+        None
     }
 }
 

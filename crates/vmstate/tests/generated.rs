@@ -4,6 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use vmstate::schema::{Field, Kind};
 use vmstate::testkit::{self, Case};
 use vmstate::{Input, LoadError, Migrate, Properties, Refused, SaveError, Schema, Sink, Versions, VmState};
 
@@ -170,6 +171,38 @@ fn a_decoder_that_forgets_is_noticed_by_each_check() {
     assert!(fails(|| testkit::every_version_loads_and_others_are_refused(&case)));
     assert!(fails(|| testkit::subsections_follow_the_rules(&case)));
     assert!(fails(|| testkit::described_sizes_add_up(&case)));
+}
+
+/// An image whose decoder was written by hand and takes every value for one that is accepted.
+#[derive(Debug, Default, Clone, PartialEq)]
+struct TrustingImage {
+    limit: [u8; 4],
+}
+
+impl VmState for TrustingImage {
+    const SCHEMA: &'static Schema = &Schema::new("trusting", 1).fields(&[Field::new("limit", Kind::Le)]);
+    type Props = ();
+    type Shape = vmstate::image::FromDefault;
+
+    fn encode_part(&self, _props: &(), sink: &mut dyn Sink) -> Result<(), SaveError> {
+        sink.begin_field(Self::SCHEMA, 0, 1);
+        sink.put(&self.limit);
+        sink.end_field();
+        Ok(())
+    }
+
+    fn decode(&mut self, _props: &(), _version: u32, input: &mut Input<'_>) -> Result<(), LoadError> {
+        self.limit = input.array()?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_bound_that_is_not_kept_is_noticed() {
+    let template = TrustingImage { limit: [0, 0, 0, 9] };
+    let case = Case { props: (), template: template.clone(), samples: vec![template] };
+    testkit::samples_come_back(&case);
+    assert!(fails(|| testkit::bounds_are_kept(&case)));
 }
 
 /// A device that checks late.

@@ -25,7 +25,9 @@ struct Image {
     #[vmstate(pinned = 1)]
     l: u32,
     #[vmstate(le)]
-    m: i32,
+    m: u32,
+    #[vmstate(fd)]
+    n: i32,
 }
 
 fn main() {}
