@@ -179,6 +179,8 @@ struct FieldEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pinned: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
 }
 
@@ -194,6 +196,8 @@ struct Gate {
 struct CountEntry {
     field: &'static str,
     local: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scale: Option<usize>,
 }
 
 impl ClassEntry {
@@ -258,10 +262,9 @@ impl FieldEntry {
             Presence::When(test) => (0, Some(test)),
             _ => (0, None),
         };
-        let (count, limit) = match field.kind {
-            Kind::Counted { count, limit, .. } | Kind::CountedBuffer { count, limit } => {
-                (Some(CountEntry::from(count)), Some(limit))
-            }
+        let (count, limit) = match (field.kind.count(), field.kind) {
+            (Some((count, limit)), _) => (Some(CountEntry::from(count)), Some(limit)),
+            (None, Kind::List { limit, .. } | Kind::Tree { limit, .. }) => (None, Some(limit)),
             _ => (None, None),
         };
         Self {
@@ -270,8 +273,10 @@ impl FieldEntry {
             field_exists: test.is_some() || field.gate.is_some(),
             num: if matches!(field.kind, Kind::Array { .. }) { field.kind.elements() } else { None },
             size: element.octets().unwrap_or(0),
-            description: match element {
-                Kind::Struct(schema) => Some(Description::new(schema, schema.gate, properties)),
+            // As in QEMU's dump, the key of a tree is not described.
+            description: element.image().map(|schema| Description::new(schema, schema.gate, properties)),
+            pinned: match element {
+                Kind::Pinned { version, .. } => Some(*version),
                 _ => None,
             },
             codec: field.kind.type_name(),
@@ -312,7 +317,7 @@ impl Serialize for Properties {
 
 impl From<Count> for CountEntry {
     fn from(count: Count) -> Self {
-        Self { field: count.field, local: count.local }
+        Self { field: count.field, local: count.local, scale: (count.scale != 1).then_some(count.scale) }
     }
 }
 
@@ -320,7 +325,7 @@ impl From<Count> for CountEntry {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use serde_json::{Value, json};
-    use vmstate::schema::{Scalar, Subsection};
+    use vmstate::schema::{ListForm, Scalar, Subsection};
 
     use super::*;
 
@@ -431,5 +436,24 @@ mod tests {
         assert_eq!(evaluated["uart"]["Description"]["Subsections"][0]["gate_open"], false);
         assert_eq!(evaluated["uart"]["Description"]["Fields"][6]["gate_open"], true);
         assert_eq!(evaluated["uart"]["properties"], json!({"migrate-clk": "off", "extra": "on"}));
+    }
+
+    #[test]
+    fn forms_with_an_image_in_them_describe_it() {
+        static FORMS: Schema = Schema::new("forms", 1).fields(&[
+            Field::new("list", Kind::List { form: ListForm::Qtailq, element: &CELL, limit: 9 }),
+            Field::new("old", Kind::Pinned { schema: &CELL, version: 1 }),
+            Field::new("rows", Kind::Counted { element: &U32, count: Count::received("n").scale(4), limit: 16 }),
+        ]);
+        let section = SectionSchema { schema: &FORMS, idstr: "forms", instance_id: 0, properties: None };
+        let mut text = Vec::new();
+        SchemaDump::new("board-1.0", [section]).write_json(&mut text).unwrap();
+        let dump: Value = serde_json::from_slice(&text).unwrap();
+        let fields = &dump["forms"]["Description"]["Fields"];
+        assert_eq!((&fields[0]["codec"], &fields[0]["limit"]), (&json!("qtailq"), &json!(9)));
+        assert_eq!(fields[0]["Description"]["name"], json!("cell"));
+        assert_eq!((&fields[1]["codec"], &fields[1]["pinned"]), (&json!("vstruct"), &json!(1)));
+        assert_eq!(fields[1]["Description"]["name"], json!("cell"));
+        assert_eq!(fields[2]["count"], json!({"field": "n", "local": false, "scale": 4}));
     }
 }
