@@ -9,10 +9,13 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use libfuzzer_sys::fuzz_target;
+use vmstate::codecs::{Float64Bits, GuestUlong, TimerExpiry};
 use vmstate::input::Refill;
+use vmstate::parts::Fifo8Image;
 use vmstate::{DescribeSink, Input, LoadError, Properties, Refused, VmState};
 
 #[derive(Properties, Debug, Clone)]
@@ -75,6 +78,27 @@ struct UartImage {
     large_count: u32,
     #[vmstate(buffer, len = large_count, max = 1 << 24)]
     large: Vec<u8>,
+    #[vmstate(le)]
+    ports: i32,
+    #[vmstate(len = ports, scale = 3, max = 100)]
+    lanes: Vec<u16>,
+    #[vmstate(unused = 7, len = text_count, max = 255)]
+    no_text: (),
+    #[vmstate(bitmap, len = large_count, max = 1 << 24)]
+    bits: Vec<u64>,
+    #[vmstate(list, max = 300)]
+    requests: Vec<LineImage>,
+    #[vmstate(tree, max = 300)]
+    by_id: BTreeMap<KeyImage, LineImage>,
+    #[vmstate(tree, max = 300)]
+    by_address: BTreeMap<u64, KeyImage>,
+    #[vmstate(pinned = 1)]
+    old: LineNameImage,
+    pointers: [Option<LineImage>; 3],
+    expiry: TimerExpiry,
+    float: Float64Bits,
+    wide: GuestUlong<u64>,
+    ring: Fifo8Image,
     #[vmstate(since = 3)]
     late: i64,
     #[vmstate(subsection, gate = migrate_fifo)]
@@ -125,9 +149,24 @@ struct TimerImage {
     expires_ns: u64,
 }
 
+#[derive(VmState, Debug, Default, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[vmstate(name = "key", version = 1)]
+struct KeyImage {
+    id: u16,
+}
+
 fn template() -> UartImage {
     let fifo = FifoImage { depth: 3, entries: vec![0; 3], overruns: 0 };
-    UartImage { model: 7, fifo: Some(fifo), ..UartImage::default() }
+    UartImage {
+        model: 7,
+        // A load may bring fewer; what is loaded is loaded again, over the same template.
+        ports: 4,
+        lanes: vec![0; 12],
+        pointers: [Some(LineImage::default()), None, Some(LineImage::default())],
+        ring: Fifo8Image { capacity: 8, data: vec![0; 8], ..Fifo8Image::default() },
+        fifo: Some(fifo),
+        ..UartImage::default()
+    }
 }
 
 fn sample() -> UartImage {
@@ -141,6 +180,12 @@ fn sample() -> UartImage {
         lines: [line, LineImage::default()],
         text_count: 5,
         text: b"hello".to_vec(),
+        ports: 1,
+        lanes: vec![1, 2, 3],
+        requests: vec![LineImage::default(), LineImage { level: true, edges: 3, name: None }],
+        by_id: BTreeMap::from([(KeyImage { id: 4 }, LineImage::default())]),
+        by_address: BTreeMap::from([(0x8000_0000, KeyImage { id: 4 })]),
+        expiry: TimerExpiry(Some(12)),
         timer: Some(TimerImage { expires_ns: 1 }),
         ..template()
     }
