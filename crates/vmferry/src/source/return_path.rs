@@ -49,6 +49,8 @@ pub(crate) fn listen(channel: &Channel, tell: &Sender<Heard>) {
             Err(violation) => {
                 let _ = tell.send(Heard::Violation(violation));
                 let _ = tell.send(Heard::Event(SourceEvent::ReturnPathClosed));
+                // The source may wait in a write that such a peer never reads.
+                channel.shut_down();
                 return;
             }
         }
