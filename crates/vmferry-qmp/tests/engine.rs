@@ -55,13 +55,12 @@ impl Machine for Told {
         self.machine.run_state()
     }
 
-    fn stop(&self, state: RunState) -> Result<(), Refused> {
-        let ran = self.machine.run_state().is_running();
-        self.machine.stop(state)?;
-        if ran {
+    fn stop(&self, state: RunState) -> Result<RunState, Refused> {
+        let left = self.machine.stop(state)?;
+        if left.is_running() {
             self.events.emit(Event::Stop);
         }
-        Ok(())
+        Ok(left)
     }
 
     fn start(&self) -> Result<(), Refused> {
@@ -81,7 +80,7 @@ impl Guest for Told {
     }
 
     fn stop(&self) -> Result<(), CommandError> {
-        Machine::stop(self, RunState::Paused).map_err(|refused| CommandError::generic(refused.to_string()))
+        Machine::stop(self, RunState::Paused).map(drop).map_err(|refused| CommandError::generic(refused.to_string()))
     }
 
     fn cont(&self) -> Result<(), CommandError> {

@@ -75,9 +75,6 @@ pub enum StartError {
     /// The address of the incoming migration.
     #[error("{0}")]
     Incoming(String),
-    /// The guest.
-    #[error("the guest cannot be started: {0}")]
-    Guest(#[from] vmstate::Refused),
 }
 
 /// How an instance ended.
@@ -142,7 +139,7 @@ impl Instance {
         };
         match incoming {
             None if paused => {}
-            None => machine.start()?,
+            None => machine.boot(),
             Some(None) => {}
             Some(Some(uri)) => {
                 monitor.migrate_incoming(&uri, true).map_err(|error| StartError::Incoming(error.to_string()))?;
@@ -218,18 +215,32 @@ fn sink(serial: Serial) -> Result<Box<dyn CharSink>, StartError> {
     }
 }
 
-/// Writes whole lines, so that two processes that append to one file do not mix theirs.
-fn lines_to(mut out: impl Write + Send + 'static) -> Box<dyn CharSink> {
-    /// Longest piece that is kept back for its line to end.
-    const LINE_MAX: usize = 512;
-    let mut line = Vec::with_capacity(LINE_MAX);
-    Box::new(move |byte| {
-        line.push(byte);
-        if byte == b'\n' || line.len() >= LINE_MAX {
-            // The guest must not stop because nobody reads its characters.
-            let _ = out.write_all(&line).and_then(|()| out.flush());
-            line.clear();
+fn lines_to(out: impl Write + Send + 'static) -> Box<dyn CharSink> {
+    Box::new(Lines { out, line: Vec::with_capacity(LINE_MAX) })
+}
+
+/// Longest piece that is kept back for its line to end.
+const LINE_MAX: usize = 512;
+
+/// Writes whole lines, so that two processes that append to one file do not mix theirs; what is there of a line when the
+/// guest stops is written then.
+struct Lines<W> {
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write + Send> CharSink for Lines<W> {
+    fn accept(&mut self, byte: u8) -> bool {
+        self.line.push(byte);
+        if byte == b'\n' || self.line.len() >= LINE_MAX {
+            self.flush();
         }
         true
-    })
+    }
+
+    fn flush(&mut self) {
+        // The guest must not stop because nobody reads its characters.
+        let _ = self.out.write_all(&self.line).and_then(|()| self.out.flush());
+        self.line.clear();
+    }
 }

@@ -38,7 +38,9 @@
 //!     fn ram(&self) -> &[Arc<dyn RamBlock>] { &self.ram }
 //!     fn dirty_log(&self) -> &dyn DirtyLog { &self.log }
 //!     fn run_state(&self) -> RunState { *self.state.lock().unwrap() }
-//!     fn stop(&self, state: RunState) -> Result<(), Refused> { *self.state.lock().unwrap() = state; Ok(()) }
+//!     fn stop(&self, state: RunState) -> Result<RunState, Refused> {
+//!         Ok(std::mem::replace(&mut *self.state.lock().unwrap(), state))
+//!     }
 //!     fn start(&self) -> Result<(), Refused> { *self.state.lock().unwrap() = RunState::Running; Ok(()) }
 //!     fn emit(&self, _event: Event) {}
 //! }

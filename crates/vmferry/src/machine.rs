@@ -39,10 +39,13 @@ pub trait Machine: Send + Sync + 'static {
 
     /// Stops the vCPUs and enters `state`, which is no running one. On return no vCPU runs and no device touches RAM.
     ///
+    /// Returns the state that was left, decided in the same step: what an operator or the guest itself did just before
+    /// counts, and is what the guest goes back to, or arrives as.
+    ///
     /// # Errors
     ///
     /// The guest cannot be stopped.
-    fn stop(&self, state: RunState) -> Result<(), Refused>;
+    fn stop(&self, state: RunState) -> Result<RunState, Refused>;
 
     /// Starts the vCPUs; the run state is [`RunState::Running`] on return.
     ///

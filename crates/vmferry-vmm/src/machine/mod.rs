@@ -182,14 +182,29 @@ impl FerryVirt {
     ///
     /// It is not here yet, or on its way to somewhere else.
     pub fn pause(&self) -> Result<(), Refused> {
-        if self.vcpu.stop_running(RunState::Paused) {
-            self.emit(Event::Stop);
+        if let Some(left) = self.vcpu.stop_running(RunState::Paused) {
+            self.stopped(left);
             return Ok(());
         }
         match self.vcpu.run_state() {
             RunState::InMigrate => Err(Refused::new("the guest is not here yet: an incoming migration is awaited")),
             RunState::FinishMigrate => Err(Refused::new("the guest stands still for its migration")),
             _ => Ok(()),
+        }
+    }
+
+    /// Tells that the guest stopped; one that halted on the way has told itself.
+    fn stopped(&self, left: RunState) {
+        if left.is_running() {
+            self.emit(Event::Stop);
+        }
+    }
+
+    /// Lets a guest run that never did; one that a client has started, stopped or sent away meanwhile is left alone.
+    pub fn boot(&self) {
+        let ran = self.vcpu.start(|state| Ok::<_, std::convert::Infallible>(state != RunState::Prelaunch));
+        if ran == Ok(false) {
+            self.emit(Event::Resume);
         }
     }
 
@@ -285,11 +300,10 @@ impl Machine for FerryVirt {
         self.vcpu.run_state()
     }
 
-    fn stop(&self, state: RunState) -> Result<(), Refused> {
-        if self.vcpu.stop(state) {
-            self.emit(Event::Stop);
-        }
-        Ok(())
+    fn stop(&self, state: RunState) -> Result<RunState, Refused> {
+        let left = self.vcpu.stop(state);
+        self.stopped(left);
+        Ok(left)
     }
 
     fn start(&self) -> Result<(), Refused> {

@@ -51,6 +51,8 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     run_state: RunState,
+    /// What the guest did before it was stopped: running, unless it halted on the way.
+    left: RunState,
     is_parked: bool,
     quits: bool,
 }
@@ -78,7 +80,7 @@ impl Vcpu {
         halted: impl Fn(Halt) + Send + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
-            state: Mutex::new(State { run_state, is_parked: true, quits: false }),
+            state: Mutex::new(State { run_state, left: run_state, is_parked: true, quits: false }),
             changed: Condvar::new(),
             must_park: AtomicBool::new(true),
         });
@@ -95,35 +97,30 @@ impl Vcpu {
         self.shared.state().run_state
     }
 
-    /// Parks the hart and enters `run_state`; returns whether it ran before.
-    pub(super) fn stop(&self, run_state: RunState) -> bool {
-        let mut ran = false;
-        self.stop_if(run_state, |state| {
-            ran = state.is_running();
-            true
-        });
-        ran
+    /// Parks the hart and enters `run_state`; returns the state that was left.
+    pub(super) fn stop(&self, run_state: RunState) -> RunState {
+        self.stop_if(run_state, |_| true).unwrap_or(run_state)
     }
 
-    /// Parks the hart and enters `run_state`, if `wanted` says so of the run state that it is in; returns whether it
-    /// did.
-    fn stop_if(&self, run_state: RunState, wanted: impl FnOnce(RunState) -> bool) -> bool {
+    /// Parks the hart and enters `run_state`, if it runs; returns the state that was left if it did.
+    pub(super) fn stop_running(&self, run_state: RunState) -> Option<RunState> {
+        self.stop_if(run_state, RunState::is_running)
+    }
+
+    /// Parks the hart and enters `run_state`, if `wanted` says so of the run state that it is in.
+    fn stop_if(&self, run_state: RunState, wanted: impl FnOnce(RunState) -> bool) -> Option<RunState> {
         let mut state = self.shared.state();
         if !wanted(state.run_state) {
-            return false;
+            return None;
         }
-        state.run_state = run_state;
+        state.left = std::mem::replace(&mut state.run_state, run_state);
         self.shared.must_park.store(true, Ordering::Release);
         self.shared.changed.notify_all();
-        while !state.is_parked {
+        // Another client may have let it run again meanwhile; then there is nothing to wait for.
+        while !state.is_parked && !state.run_state.is_running() {
             state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        true
-    }
-
-    /// Parks the hart and enters `run_state`, if it runs; returns whether it did.
-    pub(super) fn stop_running(&self, run_state: RunState) -> bool {
-        self.stop_if(run_state, RunState::is_running)
+        Some(state.left)
     }
 
     /// Lets the hart run, if `allows` says so of the run state that it is in.
@@ -173,9 +170,12 @@ fn run_until_quit(shared: &Shared, hart: &Mutex<Hart>, board: &Board, clock: &Ho
         clock.stop();
         if let Some(halt) = halt {
             let mut state = shared.state();
-            // A stop that came first keeps its run state: a migration must not find the guest shut down half way.
+            let halted_as = if halt == Halt::Stuck { RunState::InternalError } else { RunState::Shutdown };
             if state.run_state.is_running() {
-                state.run_state = if halt == Halt::Stuck { RunState::InternalError } else { RunState::Shutdown };
+                state.run_state = halted_as;
+            } else {
+                // A stop came first and keeps its run state, but what it stops has ended.
+                state.left = halted_as;
             }
             state.is_parked = true;
             shared.changed.notify_all();
@@ -205,6 +205,7 @@ fn run(shared: &Shared, hart: &Mutex<Hart>, board: &Board) -> Option<Halt> {
             },
         }
     }
+    lock(&board.uart).flush();
     None
 }
 

@@ -224,7 +224,7 @@ impl Driver<'_> {
         // The description is of no use here, but the source waits until it is read.
         let trailer = self.input.peek(1).is_ok_and(|octets| !octets.is_empty());
         if trailer
-            && let Trailer::Description { length } = next(&mut self.input, Trailer::decode)?
+            && let Ok(Trailer::Description { length }) = next(&mut self.input, Trailer::decode)
             && let Err(error) = self.input.skip(usize::try_from(length).unwrap_or(usize::MAX))
         {
             // The result was decided by the end mark (docs/spec/stream.md section 7).
@@ -311,8 +311,10 @@ impl Driver<'_> {
         match self.sections.run_state() {
             RunState::Running if self.context.autostart => machine.start(),
             // What never ran, or has ended, is here what it was there.
-            state @ (RunState::Prelaunch | RunState::Shutdown | RunState::InternalError) => machine.stop(state),
-            _ => machine.stop(RunState::Paused),
+            state @ (RunState::Prelaunch | RunState::Shutdown | RunState::InternalError) => {
+                machine.stop(state).map(drop)
+            }
+            _ => machine.stop(RunState::Paused).map(drop),
         }
         .at(Side::Destination)
     }

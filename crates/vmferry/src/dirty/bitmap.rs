@@ -4,7 +4,7 @@
 //! migration takes marks word by word and adds them to a set.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, compiler_fence};
 
 use vm_memory::bitmap::{Bitmap, BitmapSlice, NewBitmap, WithBitmapSlice};
 
@@ -41,6 +41,9 @@ impl DirtyBitmap {
     fn mark_page(&self, page: usize) {
         let Some(word) = self.words.get(page / 64) else { return };
         let bit = 1 << (page % 64);
+        // The store that is marked comes before this in the program; here the compiler has to leave it there, and the
+        // barrier of whoever takes marks does the rest.
+        compiler_fence(Ordering::SeqCst);
         if word.load(Ordering::Relaxed) & bit == 0 {
             word.fetch_or(bit, Ordering::AcqRel);
         }

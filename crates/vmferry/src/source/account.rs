@@ -11,6 +11,9 @@ use crate::memory::TARGET_PAGE_BYTES;
 use crate::protocol::source::{Peer, Source};
 use crate::shared::ms_since;
 
+/// Most rounds that are remembered, the latest: a guest that never converges has any number.
+const ROUNDS_MAX: usize = 1024;
+
 /// Counters of one migration.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -83,6 +86,9 @@ impl Account {
             self.ram.dirty_pages_rate = to_u64(rate);
             // The last synchronisation follows the one that found the rest small enough; nothing was sent between.
             if self.round.bytes > 0 {
+                if self.rounds.len() >= ROUNDS_MAX {
+                    self.rounds.remove(0);
+                }
                 self.rounds.push(self.round);
             }
             self.round = Round::default();

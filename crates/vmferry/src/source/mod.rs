@@ -48,6 +48,9 @@ const PAGES_PER_PART: usize = 512;
 /// How long a source with nothing to send waits for the peer to say who it is, at a time.
 const IDLE_WAIT: Duration = Duration::from_millis(5);
 
+/// How long a source that gave its guest up waits for the word that it runs.
+const HANDOVER_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How long the source of a broken connection listens for the destination's reason.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -296,7 +299,7 @@ impl Driver {
     /// Sends one part, as the rate limit allows, and looks whether the rest fits into the downtime.
     fn send_pages(&mut self) -> Result<SourceEvent, Error> {
         let parameters = *self.context.shared.parameters();
-        let allowance = self.account.pace.allowance(parameters.max_bandwidth);
+        let allowance = self.account.pace.allowance(Instant::now(), parameters.max_bandwidth);
         if allowance == 0 {
             self.wait_for_events(self.account.pace.rest_of_window(Instant::now()));
             self.account.refresh(&self.context, self.ram.remaining_pages(), false);
@@ -350,9 +353,8 @@ impl Driver {
 
     fn stop_guest(&mut self) -> Result<SourceEvent, Error> {
         let machine = &*self.context.machine;
-        self.before = machine.run_state();
         self.account.stopping();
-        machine.stop(RunState::FinishMigrate).at(Side::Source)?;
+        self.before = machine.stop(RunState::FinishMigrate).at(Side::Source)?;
         self.account.phase("stop");
         self.context.shared.enter(machine, Status::Device);
         Ok(SourceEvent::Done)
@@ -408,7 +410,9 @@ impl Driver {
         if !self.actions.is_empty() {
             return;
         }
-        match self.context.heard.recv() {
+        // RUN is out and the guest is not here any more: an answer that does not come changes nothing.
+        let patience = if self.protocol == Source::HandingOver { HANDOVER_PATIENCE } else { Duration::MAX };
+        match self.context.heard.recv_timeout(patience) {
             Ok(heard) => self.hear(heard),
             Err(_) => self.handle(SourceEvent::ReturnPathClosed),
         }
@@ -422,7 +426,7 @@ impl Driver {
         let stopped = machine.run_state() == RunState::FinishMigrate;
         let resumed = match (stopped, self.before) {
             (true, RunState::Running) => machine.start(),
-            (true, before) => machine.stop(before),
+            (true, before) => machine.stop(before).map(drop),
             (false, _) => Ok(()),
         };
         if let Err(refused) = resumed {

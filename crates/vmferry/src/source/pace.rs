@@ -19,18 +19,31 @@ pub(crate) struct Pace {
     pages: u64,
     bandwidth: f64,
     pages_per_second: f64,
+    /// The window that the rate limit looks at, and what was sent in it. One of its own: figures that are asked for
+    /// early must not free new bytes.
+    limit_start: Instant,
+    limit_bytes: u64,
 }
 
 impl Pace {
     /// Starts the first window.
     #[must_use]
     pub(crate) fn new(now: Instant) -> Self {
-        Self { window_start: now, bytes: 0, pages: 0, bandwidth: 0.0, pages_per_second: 0.0 }
+        Self {
+            window_start: now,
+            bytes: 0,
+            pages: 0,
+            bandwidth: 0.0,
+            pages_per_second: 0.0,
+            limit_start: now,
+            limit_bytes: 0,
+        }
     }
 
     /// Counts what was sent.
     pub(crate) fn sent(&mut self, bytes: u64, pages: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
+        self.limit_bytes = self.limit_bytes.saturating_add(bytes);
         self.pages = self.pages.saturating_add(pages);
     }
 
@@ -84,17 +97,21 @@ impl Pace {
 
     /// Bytes that may still be sent in this window under `max_bandwidth` bytes per second (0: unlimited).
     #[must_use]
-    pub(crate) fn allowance(&self, max_bandwidth: u64) -> u64 {
+    pub(crate) fn allowance(&mut self, now: Instant, max_bandwidth: u64) -> u64 {
+        if now.saturating_duration_since(self.limit_start) >= WINDOW {
+            self.limit_start = now;
+            self.limit_bytes = 0;
+        }
         match max_bandwidth {
             0 => u64::MAX,
-            limit => (limit / WINDOWS_PER_SECOND).max(1).saturating_sub(self.bytes),
+            limit => (limit / WINDOWS_PER_SECOND).max(1).saturating_sub(self.limit_bytes),
         }
     }
 
     /// Time until the next window.
     #[must_use]
     pub(crate) fn rest_of_window(&self, now: Instant) -> Duration {
-        WINDOW.saturating_sub(now.saturating_duration_since(self.window_start))
+        WINDOW.saturating_sub(now.saturating_duration_since(self.limit_start))
     }
 }
 
@@ -127,15 +144,17 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_for_each_window() {
+    fn the_limit_holds_for_each_window_whatever_figures_are_asked_for() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert_eq!(pace.allowance(0), u64::MAX);
-        assert_eq!(pace.allowance(1000), 100);
+        assert_eq!(pace.allowance(start, 0), u64::MAX);
+        assert_eq!(pace.allowance(start, 1000), 100);
         pace.sent(70, 0);
-        assert_eq!(pace.allowance(1000), 30);
+        assert_eq!(pace.allowance(start, 1000), 30);
         pace.sent(70, 0);
-        assert_eq!(pace.allowance(1000), 0);
+        assert!(pace.refresh(start + Duration::from_millis(40), true), "a figure is asked for early");
+        assert_eq!(pace.allowance(start + Duration::from_millis(40), 1000), 0);
         assert_eq!(pace.rest_of_window(start + Duration::from_millis(40)), Duration::from_millis(60));
+        assert_eq!(pace.allowance(start + Duration::from_millis(100), 1000), 100);
     }
 }

@@ -229,19 +229,18 @@ impl Machine for TestMachine {
         *self.run_state.0.lock().unwrap()
     }
 
-    fn stop(&self, state: RunState) -> Result<(), Refused> {
+    fn stop(&self, state: RunState) -> Result<RunState, Refused> {
         let (current, changed) = &*self.run_state;
         let mut current = current.lock().unwrap();
-        let ran = current.is_running();
-        *current = state;
+        let left = std::mem::replace(&mut *current, state);
         changed.notify_all();
         while !self.parked.load(Ordering::Acquire) {
             current = changed.wait(current).unwrap();
         }
-        if ran {
+        if left.is_running() {
             self.emit(Event::Stop);
         }
-        Ok(())
+        Ok(left)
     }
 
     fn start(&self) -> Result<(), Refused> {

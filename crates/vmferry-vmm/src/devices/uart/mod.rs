@@ -80,6 +80,9 @@ const MSR_CHANGES: u8 = 0x0f;
 pub trait CharSink: Send {
     /// Takes a character; `false` if there is no room now.
     fn accept(&mut self, byte: u8) -> bool;
+
+    /// The guest stops: what was kept back goes out.
+    fn flush(&mut self) {}
 }
 
 impl<F: FnMut(u8) -> bool + Send> CharSink for F {
@@ -123,6 +126,11 @@ impl fmt::Debug for Uart {
 impl Uart {
     /// Bytes of its registers.
     pub const BYTES: u64 = 0x100;
+
+    /// Lets the sink put out what it kept back.
+    pub fn flush(&mut self) {
+        self.sink.flush();
+    }
 
     /// A port out of reset that transmits to `sink`.
     #[must_use]
