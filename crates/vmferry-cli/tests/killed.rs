@@ -1,5 +1,5 @@
-//! One of two real processes is killed at some moment of a live migration: the guest survives at the other, or was never
-//! given away, and what survives is whole.
+//! One of two real processes is killed at some moment of a live migration: the guest survives at the other, or was
+//! never given away, and what survives is whole.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 

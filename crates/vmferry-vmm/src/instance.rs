@@ -222,8 +222,8 @@ fn lines_to(out: impl Write + Send + 'static) -> Box<dyn CharSink> {
 /// Longest piece that is kept back for its line to end.
 const LINE_MAX: usize = 512;
 
-/// Writes whole lines, so that two processes that append to one file do not mix theirs; what is there of a line when the
-/// guest stops is written then.
+/// Writes whole lines, so that two processes that append to one file do not mix theirs; what is there of a line when
+/// the guest stops is written then.
 struct Lines<W> {
     out: W,
     line: Vec<u8>,

@@ -1,7 +1,7 @@
 //! Connecting sockets without a wait that nothing can end.
 //!
-//! A connection may take long: a host that does not answer, a listener whose queue is full. Each wait here ends with the
-//! channel's interrupt. Only the resolver's look-up of a host name does not; it has limits of its own.
+//! A connection may take long: a host that does not answer, a listener whose queue is full. Each wait here ends with
+//! the channel's interrupt. Only the resolver's look-up of a host name does not; it has limits of its own.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
