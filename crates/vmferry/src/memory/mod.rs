@@ -4,6 +4,7 @@
 //! accesses, scanned as relaxed atomics ([`zero`]), or handed to the kernel as address and length ([`vectored`]).
 
 pub mod mapped;
+pub mod populate;
 pub mod vectored;
 pub mod words;
 pub mod zero;
