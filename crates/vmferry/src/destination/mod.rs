@@ -3,6 +3,7 @@
 //! On success the guest is here. On failure before the source gave it up it is at the source, and nothing here was
 //! started. If the source's last word is missing, the guest is loaded, stopped and startable by `cont`.
 
+mod arrival;
 mod ram;
 mod reader;
 mod sections;

@@ -1,23 +1,19 @@
 //! Loading RAM: records become pages of the local blocks (`docs/spec/ram.md` A13 lists what is checked).
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use vmferry_wire::Decoded;
 use vmferry_wire::ram::block_list::{BlockEntry, BlockList, EntryLayout};
-use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header};
+use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage};
 use vmstate::Input;
 
+use super::arrival::Arrival;
 use super::reader::{next, read_error};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
-use crate::memory::populate::populate;
 use crate::memory::zero::is_zero;
-use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
+use crate::memory::{RamBlock, TARGET_PAGE};
 
 const ZERO_PAGE: [u8; TARGET_PAGE] = [0; TARGET_PAGE];
-
-/// Octets of a page record that names no block.
-const HEADER_OCTETS: usize = 8;
 
 /// Takes the bodies of the `ram` section.
 #[derive(Debug)]
@@ -27,8 +23,8 @@ pub(super) struct RamLoader {
     listed: bool,
     /// Block of the last page record; its memory crosses sections.
     current: Option<usize>,
-    /// Block and offsets of the run that was populated last.
-    populated: (usize, Range<u64>),
+    /// Prepares memory for the pages that come.
+    arrival: Arrival,
     /// Pages taken: with content, of zeros.
     pub(super) normal_pages: u64,
     pub(super) zero_pages: u64,
@@ -48,7 +44,7 @@ impl RamLoader {
             blocks: blocks.to_vec(),
             listed: false,
             current: None,
-            populated: (0, 0..0),
+            arrival: Arrival::default(),
             normal_pages: 0,
             zero_pages: 0,
         }
@@ -139,15 +135,7 @@ impl RamLoader {
             return Ok(());
         }
         self.normal_pages += 1;
-        let (populated_block, populated) = &self.populated;
-        if *populated_block != index || !populated.contains(&offset) {
-            let len = run_ahead(input.buffered(), offset);
-            // A run that leaves its block is refused page by page, with its place in the stream.
-            if let Ok(memory) = block.run(offset, len) {
-                populate(&memory);
-            }
-            self.populated = (index, offset..offset.saturating_add(len as u64));
-        }
+        self.arrival.page(index, &**block, offset, input.buffered());
         let start = input.offset();
         let page = input.peek(TARGET_PAGE).map_err(|error| read_error(error, start))?;
         if page.len() < TARGET_PAGE {
@@ -204,57 +192,8 @@ impl RamLoader {
     }
 }
 
-/// Bytes of the run of pages with content that starts with the page at `offset`, as far as the headers of those behind it
-/// are in `ahead`, which starts with the first page's content. No page is in it that is not about to be written.
-fn run_ahead(ahead: &[u8], offset: u64) -> usize {
-    let mut len = TARGET_PAGE;
-    let mut next = offset;
-    for record in ahead.get(TARGET_PAGE..).unwrap_or_default().chunks(HEADER_OCTETS + TARGET_PAGE) {
-        next = next.wrapping_add(TARGET_PAGE_BYTES);
-        if record.first_chunk() != Some(&page_header(PageKind::Normal, next, true).to_be_bytes()) {
-            break;
-        }
-        len += TARGET_PAGE;
-    }
-    len
-}
-
 #[cold]
 fn mismatch(offset: u64, what: &'static str, found: impl Into<String>, accepted: impl Into<String>) -> Error {
     let (found, accepted) = (found.into(), accepted.into());
     Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A page's content, then records of the pages at `offsets`.
-    fn stream(offsets: &[u64]) -> Vec<u8> {
-        let mut octets = vec![1; TARGET_PAGE];
-        for offset in offsets {
-            octets.extend_from_slice(&page_header(PageKind::Normal, *offset, true).to_be_bytes());
-            octets.extend_from_slice(&[2; TARGET_PAGE]);
-        }
-        octets
-    }
-
-    #[test]
-    fn a_run_ends_where_the_next_page_is_not_the_next_one() {
-        assert_eq!(run_ahead(&stream(&[0x6000, 0x7000, 0x9000]), 0x5000), 3 * TARGET_PAGE);
-        let mut zero = stream(&[0x6000]);
-        zero.extend_from_slice(&page_header(PageKind::Zero, 0x7000, true).to_be_bytes());
-        assert_eq!(run_ahead(&zero, 0x5000), 2 * TARGET_PAGE);
-    }
-
-    #[test]
-    fn a_run_is_told_from_what_is_there() {
-        let octets = stream(&[0x6000, 0x7000]);
-        for cut in 0..octets.len() {
-            let headers = [2 * HEADER_OCTETS + 2 * TARGET_PAGE, HEADER_OCTETS + TARGET_PAGE];
-            let whole = headers.iter().filter(|end| cut >= **end).count();
-            assert_eq!(run_ahead(&octets[..cut], 0x5000), (1 + whole) * TARGET_PAGE, "{cut}");
-        }
-        assert_eq!(run_ahead(&[], u64::MAX - 4095), TARGET_PAGE);
-    }
 }
