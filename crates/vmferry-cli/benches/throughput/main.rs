@@ -1,0 +1,95 @@
+//! The paired benchmark of what moves gigabytes: a migration beside QEMU's and beside a plain copy through a socket,
+//! and
+//! `vmferry analyze` beside `cat`.
+//!
+//! ```text
+//! cargo bench -p vmferry-cli --bench throughput [-- OPTIONS]
+//!   --pairs N       measured rounds, after one that warms up (5)
+//!   --mib N         size of the guest (1024)
+//!   --only WHAT     migration or analyze
+//!   --update FILE   replace the sections of this Markdown file, and write FILE.json beside it
+//! ```
+//!
+//! Each round measures every kind once, in turn, so that what disturbs the machine disturbs all of them. The first
+//! round is not counted, and memory is warmed before each measurement (`warm` says why).
+//!
+//! A migration: a paused guest full of random bytes, `max-bandwidth` 0, `return-path` on, a real receiver of the same
+//! kind in a process of its own, a unix socket between them. The clock runs from the `migrate` command to the
+//! receiver's event that says `completed`.
+
+mod analyze;
+mod copy;
+mod host;
+mod migration;
+mod peak;
+mod report;
+mod samples;
+mod warm;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+
+/// The repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// What to measure.
+struct Options {
+    pairs: usize,
+    bytes: u64,
+    migration: bool,
+    analyze: bool,
+    update: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let result = match args.next().as_deref() {
+        Some(copy::SENDER) => copy::send(&mut args),
+        Some(copy::RECEIVER) => copy::receive(&mut args),
+        Some(warm::TOUCHER) => warm::touch(&mut args),
+        _ => options().and_then(|options| run(&options)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options { pairs: 5, bytes: 1 << 30, migration: true, analyze: true, update: None };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--bench" {
+            continue; // Cargo's own.
+        }
+        let value = args.next().with_context(|| format!("{arg} needs a value"))?;
+        match arg.as_str() {
+            "--pairs" => options.pairs = value.parse().context("--pairs")?,
+            "--mib" => options.bytes = value.parse::<u64>().context("--mib")? << 20,
+            "--only" if value == "migration" => options.analyze = false,
+            "--only" if value == "analyze" => options.migration = false,
+            // Cargo starts benchmarks in their package; people name files from the root.
+            "--update" => options.update = Some(Path::new(ROOT).join(value)),
+            _ => bail!("unknown option {arg} {value}"),
+        }
+    }
+    Ok(options)
+}
+
+fn run(options: &Options) -> Result<()> {
+    let scene = host::Scene::set(options.bytes)?;
+    println!("{}", host::description());
+    let mut report = report::Report::new(options.update.as_deref())?;
+    if options.migration {
+        report.add(&migration::measure(&scene, options.pairs)?)?;
+    }
+    if options.analyze {
+        report.add(&analyze::measure(&scene, options.pairs)?)?;
+    }
+    report.finish()
+}
