@@ -1,4 +1,4 @@
-//! `vmferry analyze` on a recorded stream, beside `cat` of the same file into nowhere.
+//! `vmferry analyze` on a recorded stream, beside `cat` of the same file into nowhere, and of both behind a pipe.
 //!
 //! From a file the contents of pages are passed over without being read; through a pipe every octet is.
 
@@ -43,7 +43,7 @@ struct Kind {
 pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
     let stream = scene.path("stream.vm");
     record(scene, &stream).context("recording a stream")?;
-    let [mut file, mut pipe, mut cat] = [(); 3].map(|()| Kind::default());
+    let [mut file, mut cat, mut pipe, mut cats] = [(); 4].map(|()| Kind::default());
     for round in 0..=pairs {
         let analyze = || {
             let mut command = Command::new(env!("CARGO_BIN_EXE_vmferry"));
@@ -53,32 +53,38 @@ pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
         let from_file = timed(analyze().arg(&stream), None)?;
         let from_pipe = timed(analyze().arg("-"), Some(&stream))?;
         let plain = timed(Command::new("cat").arg(&stream), None)?;
+        let plain_pipe = timed(&mut Command::new("cat"), Some(&stream))?;
         if round == 0 {
             continue;
         }
-        eprintln!("round {round}: file {:.3} s, pipe {:.3} s, cat {:.3} s", from_file.0, from_pipe.0, plain.0);
-        for (kind, (seconds, mib)) in [(&mut file, from_file), (&mut pipe, from_pipe), (&mut cat, plain)] {
+        eprintln!(
+            "round {round}: file {:.3} s, cat {:.3} s, pipe {:.3} s, cat to cat {:.3} s",
+            from_file.0, plain.0, from_pipe.0, plain_pipe.0
+        );
+        let kinds = [(&mut file, from_file), (&mut cat, plain), (&mut pipe, from_pipe), (&mut cats, plain_pipe)];
+        for (kind, (seconds, mib)) in kinds {
             kind.seconds.0.push(seconds);
             kind.peak_mib.0.push(mib);
         }
     }
-    let row = |name: &str, kind: &Kind| Row {
+    let row = |name: &str, kind: &Kind, peer: &Kind| Row {
         name: name.to_owned(),
         cells: vec![
             kind.seconds.text(3),
             format!("{:.1}", kind.peak_mib.most()),
-            kind.seconds.over(&cat.seconds).text(2),
+            kind.seconds.over(&peer.seconds).text(2),
         ],
         json: json!({ "seconds": kind.seconds.json(), "peak_mib": kind.peak_mib.json() }),
     };
     Ok(Section {
         key: "analyze",
         title: format!("Reading a stream of {} MiB, in memory", std::fs::metadata(&stream)?.len() >> 20),
-        head: vec!["", "seconds", "peak memory, MiB", "times cat"],
+        head: vec!["", "seconds", "peak memory, MiB", "times its peer"],
         rows: vec![
-            row("vmferry analyze --json FILE", &file),
-            row("cat FILE \\| vmferry analyze --json -", &pipe),
-            row("cat FILE > /dev/null", &cat),
+            row("`vmferry analyze --json FILE`", &file, &cat),
+            row("`cat FILE > /dev/null`", &cat, &cat),
+            row("`cat FILE \\| vmferry analyze --json -`", &pipe, &cats),
+            row("`cat FILE \\| cat > /dev/null`", &cats, &cats),
         ],
         pairs,
     })
