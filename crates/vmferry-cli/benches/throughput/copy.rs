@@ -11,8 +11,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::host::random_words;
-use crate::warm::warm;
+use crate::host::{Scene, random_words};
 
 /// First argument of the process that sends.
 pub(crate) const SENDER: &str = "copy-sender";
@@ -25,13 +24,14 @@ const CALL_BYTES: usize = 1 << 20;
 const POPULATED: &str = "populated";
 const FRESH: &str = "fresh";
 
-/// Copies `bytes` through a socket at `socket`; seconds from the word to start to the receiver's word that all is
+/// Copies as much as the guest has through a socket; seconds from the word to start to the receiver's word that all is
 /// there.
-pub(crate) fn measure(socket: &Path, bytes: u64, into_populated: bool) -> Result<f64> {
+pub(crate) fn measure(scene: &Scene, into_populated: bool) -> Result<f64> {
+    let (socket, bytes) = (&scene.path("copy"), scene.bytes);
     let memory = if into_populated { POPULATED } else { FRESH };
     let mut sender = Process::start(SENDER, socket, bytes, memory)?;
     sender.expect("filled")?;
-    warm(bytes)?;
+    scene.prepare()?;
     let mut receiver = Process::start(RECEIVER, socket, bytes, memory)?;
     receiver.expect("ready")?;
     let mut word = sender.child.stdin.take().context("the sender's standard input")?;

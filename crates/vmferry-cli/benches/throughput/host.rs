@@ -7,20 +7,46 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
+use crate::warm::warm;
+
 /// A folder in memory, with a file of random bytes.
 pub(crate) struct Scene {
     folder: TempDir,
     pub(crate) bytes: u64,
+    pub(crate) memory: Memory,
+}
+
+/// What is done about the host's memory before each measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// The host has it at hand.
+    Warm,
+    /// Nothing.
+    AsItIs,
+}
+
+impl Memory {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Warm => "warm",
+            Self::AsItIs => "as it is",
+        }
+    }
 }
 
 impl Scene {
     /// Makes the folder and the file. In memory where there is a place: the disk is not what is measured.
-    pub(crate) fn set(bytes: u64) -> Result<Self> {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { TempDir::new_in(memory)? } else { TempDir::new()? };
-        let scene = Self { folder, bytes };
+    pub(crate) fn set(bytes: u64, memory: Memory) -> Result<Self> {
+        let tmpfs = Path::new("/dev/shm");
+        let folder = if tmpfs.is_dir() { TempDir::new_in(tmpfs)? } else { TempDir::new()? };
+        let scene = Self { folder, bytes, memory };
         fill(&scene.random(), bytes).context("filling a file with random bytes")?;
         Ok(scene)
+    }
+
+    /// Sees to the host's memory, right before a receiver starts.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        if self.memory == Memory::Warm { warm(self.bytes) } else { Ok(()) }
     }
 
     /// The file of random bytes.

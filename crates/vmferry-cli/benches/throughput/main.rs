@@ -7,11 +7,12 @@
 //!   --pairs N       measured rounds, after one that warms up (5)
 //!   --mib N         size of the guest (1024)
 //!   --only WHAT     migration or analyze
+//!   --memory HOW    warm (`warm` says why) or as-it-is
 //!   --update FILE   replace the sections of this Markdown file, and write FILE.json beside it
 //! ```
 //!
 //! Each round measures every kind once, in turn, so that what disturbs the machine disturbs all of them. The first
-//! round is not counted, and memory is warmed before each measurement (`warm` says why).
+//! round is not counted, and memory is warmed before each measurement.
 //!
 //! A migration: a paused guest full of random bytes, `max-bandwidth` 0, `return-path` on, a real receiver of the same
 //! kind in a process of its own, a unix socket between them. The clock runs from the `migrate` command to the
@@ -31,6 +32,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::host::Memory;
+
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -40,6 +43,7 @@ struct Options {
     bytes: u64,
     migration: bool,
     analyze: bool,
+    memory: Memory,
     update: Option<PathBuf>,
 }
 
@@ -61,7 +65,8 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { pairs: 5, bytes: 1 << 30, migration: true, analyze: true, update: None };
+    let mut options =
+        Options { pairs: 5, bytes: 1 << 30, migration: true, analyze: true, memory: Memory::Warm, update: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         if arg == "--bench" {
@@ -71,6 +76,8 @@ fn options() -> Result<Options> {
         match arg.as_str() {
             "--pairs" => options.pairs = value.parse().context("--pairs")?,
             "--mib" => options.bytes = value.parse::<u64>().context("--mib")? << 20,
+            "--memory" if value == "warm" => options.memory = Memory::Warm,
+            "--memory" if value == "as-it-is" => options.memory = Memory::AsItIs,
             "--only" if value == "migration" => options.analyze = false,
             "--only" if value == "analyze" => options.migration = false,
             // Cargo starts benchmarks in their package; people name files from the root.
@@ -82,7 +89,7 @@ fn options() -> Result<Options> {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let scene = host::Scene::set(options.bytes)?;
+    let scene = host::Scene::set(options.bytes, options.memory)?;
     println!("{}", host::description());
     let mut report = report::Report::new(options.update.as_deref())?;
     if options.migration {

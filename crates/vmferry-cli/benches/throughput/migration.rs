@@ -14,7 +14,6 @@ use crate::copy;
 use crate::host::Scene;
 use crate::report::{Row, Section};
 use crate::samples::Samples;
-use crate::warm::warm;
 
 /// Longest time for a process to come up, and for a migration.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -88,7 +87,7 @@ type Plan<'a> = (Command, &'a Path);
 /// Moves the guest of `source`, which is paused, into `destination`, which waits to be told where to listen.
 fn migrate(scene: &Scene, source: Plan<'_>, destination: Plan<'_>) -> Result<Took> {
     let mut source = Machine::start(source.0, source.1)?;
-    warm(scene.bytes)?;
+    scene.prepare()?;
     let mut destination = Machine::start(destination.0, destination.1)?;
     let uri = format!("unix:{}", scene.path("stream").display());
     destination.client.execute("migrate-incoming", json!({"uri": uri}))?;
@@ -188,7 +187,7 @@ pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
         let ours = move_ours(scene).context("our migration")?;
         let paired = qemu.as_ref().map(|binary| move_qemu(binary, scene).context("QEMU's migration")).transpose()?;
         let plain = |into_populated| -> Result<Took> {
-            let seconds = copy::measure(&scene.path("copy"), scene.bytes, into_populated).context("the plain copy")?;
+            let seconds = copy::measure(scene, into_populated).context("the plain copy")?;
             Ok(Took { seconds, downtime_ms: f64::NAN })
         };
         let (into_fresh, into_populated) = (plain(false)?, plain(true)?);
@@ -226,7 +225,11 @@ pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
     rows.push(row("plain copy, into populated memory", &populated, false));
     Ok(Section {
         key: "migration",
-        title: format!("Moving a paused guest of {} MiB of random bytes", scene.bytes >> 20),
+        title: format!(
+            "Moving a paused guest of {} MiB of random bytes, host memory {}",
+            scene.bytes >> 20,
+            scene.memory.name()
+        ),
         head: vec!["", "GiB/s", "downtime, as the source says, ms", "vmferry is times as fast"],
         rows,
         pairs,
