@@ -9,13 +9,15 @@
 //!
 //! A run of pages whose headers are in the window is known exactly; it is populated at once, and nothing beside it.
 //! Huge pages are faster still, but populate what may never be written; so one is allowed only behind memory of its
-//! size that arrived without a gap. Sparse guests stay sparse, and a dense one takes at most twice what it needs, and
-//! one huge page.
+//! size that arrived without a gap, and while they cost no more ([`HugeCost`]). Sparse guests stay sparse, and a dense
+//! one takes at most twice what it needs, and one huge page.
 
 use std::ops::Range;
+use std::time::Instant;
 
 use vmferry_wire::ram::{PageKind, page_header};
 
+use super::huge_cost::HugeCost;
 use crate::memory::populate::{HUGE_PAGE_BYTES, populate, prefer_huge};
 use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 
@@ -36,13 +38,15 @@ pub(super) struct Arrival {
     /// Offsets of the last range that may have huge pages.
     huge: Range<u64>,
     huge_ranges: usize,
+    cost: HugeCost,
 }
 
 impl Arrival {
     /// Prepares the memory of the page at `offset`, whose content `ahead` starts with.
     pub(super) fn page(&mut self, index: usize, block: &dyn RamBlock, offset: u64, ahead: &[u8]) {
         if self.block != index {
-            *self = Self { block: index, huge_ranges: self.huge_ranges, ..Self::default() };
+            let cost = std::mem::take(&mut self.cost);
+            *self = Self { block: index, huge_ranges: self.huge_ranges, cost, ..Self::default() };
         }
         if self.dense.end == offset {
             self.dense.end += TARGET_PAGE_BYTES;
@@ -57,7 +61,11 @@ impl Arrival {
         let Ok(run) = block.run(offset, len) else { return };
         let end = offset.saturating_add(len as u64);
         self.allow_huge(block, run.ptr_guard().as_ptr().addr(), offset, end);
+        let begun = Instant::now();
         populate(&run);
+        if offset >= self.huge.end || end <= self.huge.start {
+            self.cost.small(len, begun.elapsed());
+        }
         self.populated = offset..end;
     }
 
@@ -67,7 +75,7 @@ impl Arrival {
         // Offset of the first huge page that begins in the run: behind it everything is still to be populated.
         let start = offset.saturating_add((address.next_multiple_of(HUGE_PAGE_BYTES) - address) as u64);
         let arrived = self.dense.start.saturating_add(HUGE) <= start;
-        if start >= end || self.huge.contains(&start) || !arrived {
+        if start >= end || self.huge.contains(&start) || !arrived || !self.cost.allows() {
             return;
         }
         let separate = self.huge.is_empty() || self.huge.end != start;
@@ -78,6 +86,12 @@ impl Arrival {
             prefer_huge(&memory);
             self.huge_ranges += usize::from(separate);
             self.huge = start..start.saturating_add(HUGE);
+            // Its first page, which is about to be written, brings all of it.
+            if let Ok(first) = block.run(start, TARGET_PAGE) {
+                let begun = Instant::now();
+                populate(&first);
+                self.cost.huge(begun.elapsed());
+            }
         }
     }
 }
@@ -133,7 +147,7 @@ mod tests {
 
     /// Lets the pages at `offsets` arrive, each alone in the window; what may have huge pages afterwards.
     fn huge_behind(block: &MappedBlock, pages: impl IntoIterator<Item = u64>) -> Vec<Range<u64>> {
-        let mut arrival = Arrival::default();
+        let mut arrival = Arrival { cost: HugeCost::blind(), ..Arrival::default() };
         let mut huge = Vec::new();
         for page in pages {
             arrival.page(0, block, page * TARGET_PAGE_BYTES, &[0; TARGET_PAGE]);

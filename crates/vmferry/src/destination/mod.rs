@@ -4,6 +4,7 @@
 //! started. If the source's last word is missing, the guest is loaded, stopped and startable by `cont`.
 
 mod arrival;
+mod huge_cost;
 mod ram;
 mod reader;
 mod sections;
