@@ -133,10 +133,6 @@ impl Instance {
         let migration = Arc::new(Migration::new(machine.clone()));
         let guest = Arc::new(Process { machine: Arc::clone(&machine), tell });
         let monitor = Arc::new(EngineMonitor::new(guest, Arc::clone(&migration), Incoming { autostart: !paused }));
-        let server = match qmp {
-            Some(path) => Some(Server::bind(&path, monitor.clone(), bus)?),
-            None => None,
-        };
         match incoming {
             None if paused => {}
             None => machine.boot(),
@@ -145,6 +141,11 @@ impl Instance {
                 monitor.migrate_incoming(&uri, true).map_err(|error| StartError::Incoming(error.to_string()))?;
             }
         }
+        // Last: whoever finds the control plane may rely on the address of the incoming migration.
+        let server = match qmp {
+            Some(path) => Some(Server::bind(&path, monitor, bus)?),
+            None => None,
+        };
         Ok(Self { machine, migration, _server: server, ends })
     }
 
