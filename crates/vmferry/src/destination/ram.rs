@@ -8,7 +8,7 @@ use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage};
 use vmstate::Input;
 
 use super::arrival::Arrival;
-use super::reader::{next, read_error};
+use super::reader::{mismatch, next, read_error};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
 use crate::memory::zero::is_zero;
 use crate::memory::{RamBlock, TARGET_PAGE};
@@ -190,10 +190,4 @@ impl RamLoader {
     fn names(&self) -> String {
         self.blocks.iter().map(|block| format!("'{}'", block.name())).collect::<Vec<_>>().join(", ")
     }
-}
-
-#[cold]
-fn mismatch(offset: u64, what: &'static str, found: impl Into<String>, accepted: impl Into<String>) -> Error {
-    let (found, accepted) = (found.into(), accepted.into());
-    Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted })
 }

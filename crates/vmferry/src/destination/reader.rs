@@ -66,3 +66,15 @@ pub(super) fn read_error(error: vmstate::LoadError, offset: u64) -> Error {
     }
     Error::new(Side::Destination, ErrorKind::Load(error))
 }
+
+/// What is at `offset` does not fit this machine.
+#[cold]
+pub(super) fn mismatch(
+    offset: u64,
+    what: &'static str,
+    found: impl Into<String>,
+    accepted: impl Into<String>,
+) -> Error {
+    let (found, accepted) = (found.into(), accepted.into());
+    Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted })
+}

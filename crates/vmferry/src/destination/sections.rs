@@ -9,9 +9,9 @@ use vmstate::registry::Entry;
 use vmstate::{Input, Registry};
 
 use super::ram::RamLoader;
-use super::reader::{next, read_error};
+use super::reader::{mismatch, next, read_error};
 use crate::control::RunState;
-use crate::error::{Attribute as _, Error, ErrorKind, Side};
+use crate::error::{Attribute as _, Error, Side};
 use crate::machine::Machine;
 
 /// Longest body of a device's section, in bytes. Devices hold registers, queues and small buffers; the largest known
@@ -197,10 +197,4 @@ fn known_run_state(state: &GlobalState, offset: u64) -> Result<RunState, Error> 
         let accepted = KNOWN.map(RunState::name).join(", ");
         mismatch(offset, "the run state", format!("'{}'", state.runstate()), accepted)
     })
-}
-
-#[cold]
-fn mismatch(offset: u64, what: &'static str, found: impl Into<String>, accepted: impl Into<String>) -> Error {
-    let (found, accepted) = (found.into(), accepted.into());
-    Error::new(Side::Destination, ErrorKind::Mismatch { offset, what, found, accepted })
 }
