@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Records the sections in this folder.
+
+    ./record.py FOLDER_WITH_QEMUS [REGULAR_EXPRESSION]
+
+The folder has executables `qemu-VERSION-TARGET`. What is recorded stands in `recordings/*.json`, a list of objects each:
+
+    name       of the files: NAME-VERSION.jsonl.zst
+    versions   of QEMU
+    target     of QEMU
+    args       the machine; `{zeros}` is a file of 64 KiB of zeros, `{image}` one with the octets of `image`,
+               `{disk}` an empty disk of 1 MiB
+    image      octets in hexadecimal (a boot ROM or a program)
+    steps      what is done before the migration, in order:
+               {"qtest": "writel 0x10000000 0x41"}  an access by the protocol of QEMU's device tests; the guest sees no difference
+               {"qmp": "device_add", "with": {…}}   a command
+               {"hmp": "…"}                         a command of the human monitor
+               {"run": 200}                         the guest runs for so many milliseconds
+
+A machine is stopped all the time if no step runs it. With a REGULAR_EXPRESSION only names that match it are recorded. The streams
+themselves are not kept: `cargo run --example sections` cuts the sections of devices out of them.
+"""
+
+import json
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Machine:
+    def __init__(self, qemu, arguments, folder):
+        path = folder / "qtest"
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        argv = [str(qemu), "-accel", "tcg", "-display", "none", "-nodefaults", "-S", "-qmp", "stdio"]
+        argv += ["-qtest", f"unix:{path}", "-qtest-log", "none", *arguments]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        listener.settimeout(20)
+        self.tester = listener.accept()[0].makefile("rw")
+        self.qmp("qmp_capabilities")
+
+    def qmp(self, name, **arguments):
+        self.process.stdin.write(json.dumps({"execute": name, "arguments": arguments}) + "\n")
+        self.process.stdin.flush()
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                sys.exit(f"{name}: QEMU is gone")
+            answer = json.loads(line)
+            if "error" in answer:
+                sys.exit(f"{name}: {answer['error']['desc']}")
+            if "return" in answer:
+                return answer["return"]
+
+    def qtest(self, text):
+        self.tester.write(text + "\n")
+        self.tester.flush()
+        while not (answer := self.tester.readline()).startswith("OK"):
+            if not answer or answer.startswith(("FAIL", "ERR")):
+                sys.exit(f"{text}: {answer}")
+
+    def step(self, step):
+        if "qtest" in step:
+            self.qtest(step["qtest"])
+        elif "qmp" in step:
+            self.qmp(step["qmp"], **step.get("with", {}))
+        elif "hmp" in step:
+            self.qmp("human-monitor-command", **{"command-line": step["hmp"]})
+        else:
+            self.qmp("cont")
+            time.sleep(step["run"] / 1000)
+            self.qmp("stop")
+
+    def save(self, path):
+        self.qmp("migrate", uri=f"exec:cat > {path}")
+        while (status := self.qmp("query-migrate").get("status")) not in ("completed", "failed"):
+            time.sleep(0.01)
+        self.qmp("quit")
+        self.process.wait()
+        return status == "completed"
+
+
+def main():
+    qemus = pathlib.Path(sys.argv[1])
+    wanted = re.compile(sys.argv[2] if len(sys.argv) > 2 else "")
+    cut = ["cargo", "run", "-q", "-p", "vmstate-qemu", "--example", "sections", "--"]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "zeros").write_bytes(bytes(65536))
+        for listed in sorted(HERE.glob("recordings/*.json")):
+            for recording in json.loads(listed.read_text()):
+                for version in recording["versions"]:
+                    name = f"{recording['name']}-{version}"
+                    if not wanted.search(name):
+                        continue
+                    (folder / "image").write_bytes(bytes.fromhex(recording.get("image", "")))
+                    (folder / "disk").write_bytes(bytes(1 << 20))
+                    files = {file: folder / file for file in ("zeros", "image", "disk")}
+                    arguments = [argument.format(**files) for argument in recording["args"]]
+                    machine = Machine(qemus / f"qemu-{version}-{recording['target']}", arguments, folder)
+                    for step in recording.get("steps", []):
+                        machine.step(step)
+                    stream = folder / f"{name}.bin"
+                    if not machine.save(stream):
+                        sys.exit(f"{name}: the migration failed")
+                    print(name, stream.stat().st_size, "octets", flush=True)
+                    cut += [str(stream), str(HERE / f"{name}.jsonl.zst")]
+        subprocess.run(cut, check=True, cwd=HERE)
+
+
+main()

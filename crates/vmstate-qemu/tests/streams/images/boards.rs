@@ -1,0 +1,39 @@
+//! Devices of boards without a chip set, and what every machine has.
+
+use vmferry_wire::description::Vmsd;
+use vmstate_qemu::acpi::VirtAcpiBuildImage;
+use vmstate_qemu::fw_cfg::FwCfgImage;
+use vmstate_qemu::goldfish_rtc::GoldfishRtcImage;
+use vmstate_qemu::pci::bus::{PciBusImage, PciHostImage};
+use vmstate_qemu::pci::gpex::GpexRootImage;
+use vmstate_qemu::pflash::{BlkWriteImage, PflashCfi01Image};
+use vmstate_qemu::serial::{IsaSerialImage, SerialImage, SerialMmImage};
+use vmstate_qemu::system::{CpuCommonImage, GlobalState7Image, GlobalStateImage, TimerImage};
+
+use super::{elements, has, octets, pci_device, subsection};
+use crate::round_trip::{Entry, image, image_over};
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![
+        image::<TimerImage>(),
+        image::<CpuCommonImage>(),
+        image::<GlobalStateImage>().only(|section| section.vmsd().is_some_and(|vmsd| octets(vmsd, "runstate") == 32)),
+        image::<GlobalState7Image>(),
+        image_over(|_| SerialMmImage { serial: SerialImage::template() })
+            .only(|section| section.vmsd().is_some_and(|vmsd| has(vmsd, "serial"))),
+        image_over(|_| IsaSerialImage { state: SerialImage::template() }),
+        image::<FwCfgImage>(),
+        image_over(pflash),
+        image::<GoldfishRtcImage>(),
+        image_over(|vmsd| GpexRootImage { parent_obj: pci_device(vmsd, "parent_obj") }),
+        image::<PciHostImage>(),
+        image_over(|vmsd| PciBusImage::with_lines(elements(vmsd, "irq_count").try_into().unwrap())),
+        image::<VirtAcpiBuildImage>(),
+    ]
+}
+
+fn pflash(vmsd: &Vmsd) -> PflashCfi01Image {
+    let blk_write = subsection(vmsd, "pflash_cfi01_blk_write")
+        .map(|block| BlkWriteImage { writeblock_size: octets(block, "blk_bytes"), ..BlkWriteImage::default() });
+    PflashCfi01Image { blk_write, ..PflashCfi01Image::default() }
+}
