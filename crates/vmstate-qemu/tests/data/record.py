@@ -11,6 +11,7 @@ The folder has executables `qemu-VERSION-TARGET`. What is recorded stands in `re
     args       the machine; `{zeros}` is a file of 64 KiB of zeros, `{image}` one with the octets of `image`,
                `{disk}` an empty disk of 1 MiB
     image      octets in hexadecimal (a boot ROM or a program)
+    accel      instead of `tcg`
     steps      what is done before the migration, in order:
                {"qtest": "writel 0x10000000 0x41"}  an access by the protocol of QEMU's device tests; the guest sees no difference
                {"qmp": "device_add", "with": {…}}   a command
@@ -34,13 +35,13 @@ HERE = pathlib.Path(__file__).parent
 
 
 class Machine:
-    def __init__(self, qemu, arguments, folder):
+    def __init__(self, qemu, accel, arguments, folder):
         path = folder / "qtest"
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
-        argv = [str(qemu), "-accel", "tcg", "-display", "none", "-nodefaults", "-S", "-qmp", "stdio"]
+        argv = [str(qemu), "-accel", accel, "-display", "none", "-nodefaults", "-S", "-qmp", "stdio"]
         argv += ["-qtest", f"unix:{path}", "-qtest-log", "none", *arguments]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         listener.settimeout(20)
@@ -105,7 +106,8 @@ def main():
                     (folder / "disk").write_bytes(bytes(1 << 20))
                     files = {file: folder / file for file in ("zeros", "image", "disk")}
                     arguments = [argument.format(**files) for argument in recording["args"]]
-                    machine = Machine(qemus / f"qemu-{version}-{recording['target']}", arguments, folder)
+                    qemu = qemus / f"qemu-{version}-{recording['target']}"
+                    machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder)
                     for step in recording.get("steps", []):
                         machine.step(step)
                     stream = folder / f"{name}.bin"

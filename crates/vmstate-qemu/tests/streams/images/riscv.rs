@@ -1,13 +1,19 @@
 //! Devices of RISC-V boards.
 
+use vmstate_qemu::riscv::cpu::{v1, v5, v10, v12};
 use vmstate_qemu::riscv::mtimer::MtimerImage;
 use vmstate_qemu::riscv::plic::PlicImage;
 
-use super::elements;
-use crate::round_trip::{Entry, image_over};
+use super::{elements, has};
+use crate::round_trip::{Entry, image, image_over};
+use crate::sections::Section;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
+        image::<v1::CpuImage>().only(|section| is_hart(section, 1)),
+        image::<v5::CpuImage>().only(|section| is_hart(section, 5)),
+        image::<v10::CpuImage>().only(|section| is_hart(section, 10)),
+        image::<v12::CpuImage>().only(|section| is_hart(section, 12)),
         image_over(|vmsd| MtimerImage::with_harts(elements(vmsd, "timecmp"))),
         image_over(|vmsd| PlicImage {
             num_sources: elements(vmsd, "source_priority"),
@@ -17,4 +23,9 @@ pub(super) fn entries() -> Vec<Entry> {
             ..PlicImage::default()
         }),
     ]
+}
+
+/// Every target has a section of this name.
+fn is_hart(section: &Section, version: u32) -> bool {
+    section.version == version && section.vmsd().is_some_and(|vmsd| has(vmsd, "env.gpr"))
 }
