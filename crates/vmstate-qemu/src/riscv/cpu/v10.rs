@@ -8,7 +8,8 @@
 //! | `cpu/jvt` 1 | `jvt` u64 |
 //! | `cpu/ssp` 1 | `ssp` u64 |
 //!
-//! From [`extensions`](super::extensions): `cpu/pmp` 1, `cpu/pmp/entry` 1, `cpu/vector` 2, `cpu/rv128` 1, `cpu/envcfg` 1, `cpu/debug` 2, `cpu/smtateen` 1, `cpu/elp` 1, `cpu/ctr` 1, `cpu/timer` 1, `cpu/mseccfg` 1.
+//! From [`extensions`](super::extensions): `cpu/pmp` 1, `cpu/pmp/entry` 1, `cpu/vector` 2, `cpu/rv128` 1, `cpu/envcfg`
+//! 1, `cpu/debug` 2, `cpu/smtateen` 1, `cpu/elp` 1, `cpu/ctr` 1, `cpu/timer` 1, `cpu/mseccfg` 1.
 //!
 //! Source: streams of QEMU 10.0 (`virt`, recordings `virt-cpu-all`, `virt-cpu-rv128`, `virt-cpu-zcmt`).
 

@@ -7,7 +7,8 @@
 //! | `cpu/hyper` 2 | `hstatus`, `hedeleg`, `hideleg`, `hcounteren`, `htval`, `htinst`, `hgatp`, `hgeie`, `hgeip`, `htimedelta`, `vstimecmp`, `hvictl` u64; `hviprio` u8 × 64; `vsstatus`, `vstvec`, `vsscratch`, `vsepc`, `vscause`, `vstval`, `vsatp`, `vsiselect`, `mtval2`, `mtinst`, `stvec_hs`, `sscratch_hs`, `sepc_hs`, `scause_hs`, `stval_hs`, `satp_hs`, `mstatus_hs` u64 |
 //! | `cpu/pointer_masking` 1 | `mmte`, `mpmmask`, `mpmbase`, `spmmask`, `spmbase`, `upmmask`, `upmbase` u64 |
 //!
-//! From [`extensions`](super::extensions): `cpu/pmp` 1, `cpu/pmp/entry` 1, `cpu/vector` 2, `cpu/rv128` 1, `cpu/envcfg` 1, `cpu/debug` 2.
+//! From [`extensions`](super::extensions): `cpu/pmp` 1, `cpu/pmp/entry` 1, `cpu/vector` 2, `cpu/rv128` 1, `cpu/envcfg`
+//! 1, `cpu/debug` 2.
 //!
 //! Source: streams of QEMU 7.2 (`virt`, recordings `virt-cpu-all`, `virt-cpu-rv128`).
 
