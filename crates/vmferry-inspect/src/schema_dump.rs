@@ -214,7 +214,7 @@ impl ClassEntry {
         Self {
             name: schema.name,
             version_id: schema.version,
-            minimum_version_id: schema.minimum_version,
+            minimum_version_id: schema.oldest_version(),
             description,
             instances: vec![instance],
             properties: properties.filter(|properties| !properties.0.is_empty()),
@@ -229,7 +229,7 @@ impl Description {
         Self {
             name: schema.name,
             version_id: schema.version,
-            minimum_version_id: schema.minimum_version,
+            minimum_version_id: schema.oldest_version(),
             fields: schema
                 .fields
                 .iter()

@@ -74,7 +74,7 @@ where
     Arc<Mutex<Holds<T>>>: Migrate,
 {
     let timer = Arc::new(Mutex::new(Holds(timer)));
-    let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+    let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
     registry.register(Place::default(), Arc::clone(&timer)).unwrap();
     let walker = Arc::new(Mutex::new(Walker::default()));
     let machine = TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry);

@@ -15,6 +15,8 @@ pub(crate) struct ImageAttributes {
     pub(crate) priority: Option<Path>,
     pub(crate) early: Option<Span>,
     pub(crate) gate: Option<Ident>,
+    pub(crate) older: Option<Type>,
+    pub(crate) unmigratable: Option<LitStr>,
 }
 
 /// Attributes of one field.
@@ -42,7 +44,7 @@ pub(crate) struct FieldAttributes {
     pub(crate) scale: Option<Expr>,
 }
 
-const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early", "gate"];
+const IMAGE_NAMES: &[&str] = &["name", "version", "min", "props", "priority", "early", "gate", "older", "unmigratable"];
 const FIELD_NAMES: &[&str] = &[
     "name",
     "since",
@@ -98,11 +100,28 @@ impl ImageAttributes {
                     "priority" => once(&mut found.priority, &meta, meta.value()?.parse()?),
                     "early" => once(&mut found.early, &meta, meta.path.span()),
                     "gate" => once(&mut found.gate, &meta, meta.value()?.parse()?),
+                    "older" => once(&mut found.older, &meta, meta.value()?.parse()?),
+                    "unmigratable" => once(&mut found.unmigratable, &meta, meta.value()?.parse()?),
                     _ => Err(unknown(&meta, IMAGE_NAMES)),
                 }
             })?;
         }
         Ok(found)
+    }
+}
+
+impl ImageAttributes {
+    /// The first attribute that has no meaning for a device that cannot migrate, with its name.
+    pub(crate) fn first_beside_unmigratable(&self) -> Option<(&'static str, Span)> {
+        let spans = [
+            ("min", self.min.as_ref().map(Spanned::span)),
+            ("props", self.props.as_ref().map(Spanned::span)),
+            ("priority", self.priority.as_ref().map(Spanned::span)),
+            ("early", self.early),
+            ("gate", self.gate.as_ref().map(Spanned::span)),
+            ("older", self.older.as_ref().map(Spanned::span)),
+        ];
+        spans.into_iter().find_map(|(name, span)| Some((name, span?)))
     }
 }
 

@@ -112,8 +112,22 @@ pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
     });
     // An image without subsections still refuses what looks like one of its own.
     let none = (count == 0).then(|| quote!(::vmstate::derived::next_subsection(Self::SCHEMA, &mut [], __input)?;));
+    let older = image.older.as_ref().map(|older| {
+        let minimum = image.minimum;
+        let slots = image.subsections.iter().map(|subsection| subsection.ident);
+        quote_spanned! {older.span()=>
+            if __version < #minimum && <#older as ::vmstate::VmState>::SCHEMA.loads(__version) {
+                let __forget = |__image: &mut Self| {
+                    let _ = &__image;
+                    #(__image.#slots = ::core::option::Option::None;)*
+                };
+                return ::vmstate::derived::upgrade::<Self, #older>(self, __forget, __props, __version, __input);
+            }
+        }
+    });
     quote! {
         let _ = __props;
+        #older
         ::vmstate::derived::check_version(Self::SCHEMA, __version, __input)?;
         #(let mut #shapes = ::core::option::Option::take(&mut self.#slots);)*
         #({ #fields })*

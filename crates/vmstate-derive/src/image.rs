@@ -6,7 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, LitStr, Path, Result, Type};
 
 use crate::attributes::{FieldAttributes, ImageAttributes};
-use crate::{coding, runs, schema, types};
+use crate::{coding, runs, schema, types, unmigratable};
 
 pub(crate) struct Image<'a> {
     pub(crate) ident: &'a Ident,
@@ -17,6 +17,7 @@ pub(crate) struct Image<'a> {
     pub(crate) priority: Option<Path>,
     pub(crate) early: bool,
     pub(crate) gate: Option<Ident>,
+    pub(crate) older: Option<Type>,
     /// Those on the wire, subsections aside: the position is the position in the schema.
     pub(crate) fields: Vec<Field<'a>>,
     pub(crate) subsections: Vec<Subsection<'a>>,
@@ -117,7 +118,11 @@ struct Declared<'a> {
 }
 
 pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
-    let image = Image::parse(input)?;
+    let attributes = ImageAttributes::parse(&input.attrs)?;
+    if let Some(reason) = &attributes.unmigratable {
+        return unmigratable::expand(input, &attributes, reason);
+    }
+    let image = Image::parse(input, attributes)?;
     let ident = image.ident;
     let props = image.props.as_ref().map_or_else(|| quote!(()), |props| quote!(#props));
     let needs_template = !image.locals.is_empty() || image.fields.iter().any(Field::needs_template);
@@ -144,6 +149,11 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 const _: () = ::vmstate::derived::check_field(<#ident as ::vmstate::VmState>::SCHEMA, #index);
             }
         });
+    let older_check = image.older.as_ref().map(|older| {
+        quote_spanned! {older.span()=>
+            const _: () = ::vmstate::derived::check_older(<#ident as ::vmstate::VmState>::SCHEMA);
+        }
+    });
     let encode_at = image.depends_on_version().then(|| {
         let encode = coding::encode_at(&image, &runs::decoding(&image.fields, image.minimum));
         quote! {
@@ -187,6 +197,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
         #(#checks)*
         #(#field_checks)*
+        #older_check
     })
 }
 
@@ -215,8 +226,7 @@ impl Image<'_> {
 }
 
 impl<'a> Image<'a> {
-    fn parse(input: &'a DeriveInput) -> Result<Self> {
-        let attributes = ImageAttributes::parse(&input.attrs)?;
+    fn parse(input: &'a DeriveInput, attributes: ImageAttributes) -> Result<Self> {
         let Data::Struct(data) = &input.data else {
             return Err(Error::new(input.ident.span(), "an image is a struct: what is on the wire has one form"));
         };
@@ -252,6 +262,7 @@ impl<'a> Image<'a> {
             priority: attributes.priority,
             early: attributes.early.is_some(),
             gate: attributes.gate,
+            older: attributes.older,
             fields: Vec::new(),
             subsections: Vec::new(),
             locals: Vec::new(),

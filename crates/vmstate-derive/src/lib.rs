@@ -7,6 +7,7 @@ mod properties;
 mod runs;
 mod schema;
 mod types;
+mod unmigratable;
 
 use proc_macro::TokenStream;
 
@@ -25,6 +26,8 @@ use proc_macro::TokenStream;
 /// | `priority = Priority::PciBus` | load priority of the section |
 /// | `early` | the section is sent before RAM |
 /// | `gate = migrate_clk` | the section is sent only with this property on |
+/// | `older = UartImageV1` | the image that versions below `min` are loaded with; see `vmstate::Upgrade` |
+/// | `unmigratable = "why"` | on an `enum` without variants: a device with it cannot migrate; see `vmstate::Unmigratable` |
 ///
 /// **On a field**:
 ///

@@ -12,6 +12,10 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     let priority = image.priority.as_ref().map(|priority| quote!(.priority(#priority)));
     let section_gate = gate(image, image.gate.as_ref());
     let early = image.early.then(|| quote!(.early()));
+    let older = image.older.as_ref().map(|older| {
+        let older = image_of(older);
+        quote!(.older(#older))
+    });
     let fields = image.fields.iter().map(|field| {
         let name = &field.name;
         let kind = kind(field);
@@ -40,6 +44,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
             .minimum(#minimum)
             #priority
             #early
+            #older
             #section_gate
             .fields(FIELDS)
             .subsections(SUBSECTIONS)

@@ -6,14 +6,34 @@
 use std::ops::Range;
 
 use crate::error::{LoadError, Reason, Refused, SaveError};
+use crate::image::{Upgrade, VmState};
 use crate::input::Input;
 use crate::schema::{Kind, Schema};
 use crate::sink::Sink;
 use crate::wire::{Element, Len, NoProps, Value, Wire};
 
 pub use crate::containers::{get_list, get_tree, put_list, put_tree};
-pub use crate::lint::{check_field, check_subsection};
+pub use crate::lint::{check_field, check_older, check_subsection};
 pub use crate::subsection::{check_version, get as get_subsection, next as next_subsection, put as put_subsection};
+
+/// Loads a version below the minimum: with the older image, which is then upgraded. `forget` empties the subsections.
+///
+/// # Errors
+///
+/// As [`crate::VmState::decode`] of the older image; the upgrade refuses.
+#[cold]
+pub fn upgrade<New: Upgrade<Old>, Old: VmState>(
+    image: &mut New,
+    forget: impl FnOnce(&mut New),
+    props: &Old::Props,
+    version: u32,
+    input: &mut Input<'_>,
+) -> Result<(), LoadError> {
+    let mut old = image.older();
+    forget(image);
+    old.decode(props, version, input)?;
+    image.upgrade(old, version).map_err(|refused| input.error(Reason::Refused(refused)))
+}
 
 /// The rest of a run that is being written.
 #[derive(Debug)]
@@ -181,7 +201,7 @@ pub fn get_field<T: Wire>(
 /// # Errors
 ///
 /// As [`crate::VmState::encode`].
-pub fn put_image<T: crate::VmState>(
+pub fn put_image<T: VmState>(
     schema: &'static Schema,
     index: usize,
     image: &T,
@@ -201,7 +221,7 @@ pub fn put_image<T: crate::VmState>(
 /// # Errors
 ///
 /// As [`crate::VmState::decode`].
-pub fn get_image<T: crate::VmState>(
+pub fn get_image<T: VmState>(
     schema: &'static Schema,
     index: usize,
     image: &mut T,
@@ -312,7 +332,7 @@ pub fn get_le(schema: &'static Schema, index: usize, value: &mut i32, input: &mu
 /// # Errors
 ///
 /// As [`crate::VmState::encode_at`].
-pub fn put_pinned<T: crate::VmState<Props: NoProps>>(
+pub fn put_pinned<T: VmState<Props: NoProps>>(
     schema: &'static Schema,
     index: usize,
     image: &T,
@@ -332,7 +352,7 @@ pub fn put_pinned<T: crate::VmState<Props: NoProps>>(
 /// # Errors
 ///
 /// As [`crate::VmState::decode`].
-pub fn get_pinned<T: crate::VmState<Props: NoProps>>(
+pub fn get_pinned<T: VmState<Props: NoProps>>(
     schema: &'static Schema,
     index: usize,
     image: &mut T,

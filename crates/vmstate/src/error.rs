@@ -57,6 +57,11 @@ pub enum Reason {
         /// Oldest version that this release loads.
         oldest: u32,
     },
+    /// A version between the oldest and the newest that this release loads, of which it knows no form.
+    VersionUnknown {
+        /// Version in the stream.
+        found: u32,
+    },
     /// A subsection that this release does not know.
     UnknownSubsection {
         /// Its name in the stream.
@@ -141,6 +146,7 @@ impl fmt::Display for Reason {
             Self::VersionTooOld { found, oldest } => {
                 write!(f, "version {found} is too old: this release loads from version {oldest} on")
             }
+            Self::VersionUnknown { found } => write!(f, "version {found} is not known to this release"),
             Self::UnknownSubsection { name } => {
                 write!(f, "subsection '{}' is not known to this release", name.escape_debug())
             }
@@ -169,6 +175,21 @@ impl fmt::Display for Reason {
             Self::NoTemplate => f.write_str("the device has no place for this subsection in its present configuration"),
             Self::OverBudget { limit } => write!(f, "section is longer than the limit of {limit} bytes"),
             Self::Refused(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl Schema {
+    /// Why `version`, which is not loaded, is not.
+    #[must_use]
+    pub fn refusal(&self, version: u32) -> Reason {
+        let (newest, oldest) = (self.version, self.oldest_version());
+        if version > newest {
+            Reason::VersionTooNew { found: version, newest }
+        } else if version < oldest {
+            Reason::VersionTooOld { found: version, oldest }
+        } else {
+            Reason::VersionUnknown { found: version }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The trait of images, which `#[derive(VmState)]` implements.
 
-use crate::error::{LoadError, SaveError};
+use crate::error::{LoadError, Refused, SaveError};
 use crate::guard::Guard;
 use crate::input::Input;
 use crate::schema::Schema;
@@ -102,4 +102,57 @@ impl<T> Shape<T> for FromTemplate {
     fn shape() -> Option<T> {
         None
     }
+}
+
+/// The successor of QEMU's old loaders: older versions are decoded into the image's predecessor, and it is made from that.
+///
+/// Named by `#[vmstate(older = Old)]` on the new image, for a form that no `since` can express: fields that changed
+/// their size, moved or became something else. Both have the same name; the versions of the old one are below the new
+/// one's `min`. Chains work: the old image may have an older one itself.
+///
+/// ```
+/// use vmstate::{Input, Refused, Upgrade, VmState};
+///
+/// #[derive(VmState, Default)]
+/// #[vmstate(name = "clock", version = 1)]
+/// struct ClockImageV1 {
+///     seconds: u32,
+/// }
+///
+/// #[derive(VmState, Default)]
+/// #[vmstate(name = "clock", version = 2, older = ClockImageV1)]
+/// struct ClockImage {
+///     ns: u64,
+/// }
+///
+/// impl Upgrade<ClockImageV1> for ClockImage {
+///     fn older(&self) -> ClockImageV1 {
+///         ClockImageV1::default()
+///     }
+///
+///     fn upgrade(&mut self, old: ClockImageV1, _version: u32) -> Result<(), Refused> {
+///         let ClockImageV1 { seconds } = old;
+///         *self = Self { ns: u64::from(seconds) * 1_000_000_000 };
+///         Ok(())
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut image = ClockImage::default();
+/// image.decode(&(), 1, &mut Input::from_slice(&[0, 0, 0, 2], 0))?;
+/// assert_eq!(image.ns, 2_000_000_000);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Upgrade<Old>: Sized {
+    /// What the old image is decoded over, from what this side has: the template of a load.
+    fn older(&self) -> Old;
+
+    /// Takes over what a sender of the old `version` had. Fields that are not assigned keep what the template has;
+    /// subsections are absent on entry.
+    ///
+    /// # Errors
+    ///
+    /// The old image cannot be expressed.
+    fn upgrade(&mut self, old: Old, version: u32) -> Result<(), Refused>;
 }

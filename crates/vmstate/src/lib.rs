@@ -99,9 +99,9 @@
 //! use vmstate::{Input, Place, Registry};
 //!
 //! let uart = Uart { props: UartProps::default(), control: 3, divider: 12, fifo: b"hi".to_vec() };
-//! let mut devices = Registry::new(0);
-//! devices.register(Place::default(), uart)?;
-//! let section = devices.find("uart", 0).ok_or("registered above")?.section();
+//! let devices = Registry::new(0);
+//! let entry = devices.register(Place::default(), uart)?;
+//! let section = entry.section();
 //! let mut octets = Vec::new();
 //! section.save()?.ok_or("always needed")?.encode(&mut octets)?;
 //! assert_eq!(octets, b"\x03\x00\x0c\x05\x09uart/fifo\0\0\0\x01\x02hi");
@@ -162,10 +162,10 @@ pub mod wire;
 
 pub use describe::{DescribeSink, Description};
 pub use error::{LoadError, Reason, Refused, SaveError};
-pub use image::VmState;
+pub use image::{Upgrade, VmState};
 pub use input::Input;
 pub use machine::{Compat, MachineFamily, MachineType, MachineVersion, Settings};
-pub use migrate::{Migrate, Versions};
+pub use migrate::{Migrate, Unmigratable, Versions};
 pub use props::Properties;
 pub use registry::{Place, Registry};
 pub use schema::{Priority, Schema};

@@ -75,6 +75,21 @@ pub const fn check_field(schema: &Schema, index: usize) {
     }
 }
 
+/// Checks a description against that of its older image.
+///
+/// # Panics
+///
+/// A rule is broken; at compile time this is an error with the rule in it.
+#[track_caller]
+pub const fn check_older(schema: &Schema) {
+    let Some(older) = schema.older else { return };
+    assert!(same(schema.name, older.name), "the image that 'older' names has another name");
+    assert!(
+        older.version < schema.minimum_version,
+        "the image that 'older' names has a version that this one loads itself: raise 'min' above it"
+    );
+}
+
 /// Whether a loader of `schema` takes `name` for a subsection of its own, known or not.
 const fn claims(schema: &Schema, name: &str) -> bool {
     name.len() > schema.name.len() && starts_with(name.as_bytes(), schema.name.as_bytes())

@@ -1,6 +1,7 @@
 //! What a device implements, and the object-safe face that the registry keeps of it.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::error::{LoadError, Refused, SaveError};
@@ -125,6 +126,62 @@ impl<M: Migrate + Sync> Migrate for Arc<RwLock<M>> {
 
     fn restore(&mut self, image: Self::Image, received: &Versions) -> Result<(), Refused> {
         self.write().unwrap_or_else(PoisonError::into_inner).restore(image, received)
+    }
+}
+
+/// A device that cannot migrate: registered so that a migration is refused with its reason before it starts.
+///
+/// ```
+/// use vmstate::{Place, Registry, Unmigratable, VmState};
+///
+/// #[derive(VmState)]
+/// #[vmstate(name = "vfio-pci", unmigratable = "the state of the passed-through device cannot be read")]
+/// enum PassedThroughImage {} // no value of it exists, so none can be sent
+///
+/// # fn main() -> Result<(), vmstate::Refused> {
+/// let devices = Registry::new(0);
+/// devices.register(Place::at("0000:00:04.0"), Unmigratable::<PassedThroughImage>::default())?;
+/// let refused = devices.freeze_for_save().unwrap_err();
+/// assert!(refused.to_string().starts_with("device '0000:00:04.0/vfio-pci' cannot migrate: the state of"));
+/// # Ok(())
+/// # }
+/// ```
+pub struct Unmigratable<I>(PhantomData<fn() -> I>);
+
+impl<I> Default for Unmigratable<I> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<I> fmt::Debug for Unmigratable<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unmigratable")
+    }
+}
+
+impl<I: VmState<Props = ()> + Send + 'static> Unmigratable<I> {
+    fn refused() -> Refused {
+        Refused::new(I::SCHEMA.unmigratable.unwrap_or("the device cannot migrate"))
+    }
+}
+
+impl<I: VmState<Props = ()> + Send + 'static> Migrate for Unmigratable<I> {
+    type Image = I;
+    type Props = ();
+
+    fn props(&self) {}
+
+    fn snapshot(&self) -> Result<I, Refused> {
+        Err(Self::refused())
+    }
+
+    fn template(&self) -> Result<I, Refused> {
+        Err(Self::refused())
+    }
+
+    fn restore(&mut self, _: I, _: &Versions) -> Result<(), Refused> {
+        Err(Self::refused())
     }
 }
 

@@ -12,7 +12,7 @@
 
 use crate::lint::same;
 
-/// When a device is loaded relative to others; higher first (`docs/spec/stream.md` section 4.6).
+/// When a device is saved, and so loaded, relative to others; higher first (`docs/spec/stream.md` section 4.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
 pub enum Priority {
@@ -23,6 +23,12 @@ pub enum Priority {
     Iommu,
     /// Bridges and root ports; before the IOMMU.
     PciBus,
+    /// Memory that comes and goes; before the IOMMU that maps it.
+    VirtioMem,
+    /// Translation of interrupts; before PCI devices.
+    Gicv3Its,
+    /// The interrupt controller; before what translates for it.
+    Gicv3,
 }
 
 /// The description of one image.
@@ -49,6 +55,10 @@ pub struct Schema {
     pub locals: &'static [&'static str],
     /// Whether several fields share a name, so that a description numbers them.
     pub repeats_names: bool,
+    /// Why a device with this image cannot migrate; it has no octets then.
+    pub unmigratable: Option<&'static str>,
+    /// The image that older versions are loaded with, which is upgraded then.
+    pub older: Option<&'static Schema>,
 }
 
 /// One field of an image.
@@ -247,6 +257,8 @@ impl Schema {
             subsections: &[],
             locals: &[],
             repeats_names: false,
+            unmigratable: None,
+            older: None,
         }
     }
 
@@ -298,6 +310,41 @@ impl Schema {
     pub const fn locals(mut self, locals: &'static [&'static str]) -> Self {
         self.locals = locals;
         self
+    }
+
+    /// Says why a device with this image cannot migrate.
+    #[must_use]
+    pub const fn unmigratable(mut self, reason: &'static str) -> Self {
+        self.unmigratable = Some(reason);
+        self
+    }
+
+    /// Sets the image that versions below the minimum are loaded with.
+    #[must_use]
+    pub const fn older(mut self, schema: &'static Schema) -> Self {
+        self.older = Some(schema);
+        self
+    }
+
+    /// Whether `version` is loaded, by this image or by an older one.
+    #[must_use]
+    pub const fn loads(&self, version: u32) -> bool {
+        if version >= self.minimum_version {
+            return version <= self.version;
+        }
+        match self.older {
+            Some(older) => older.loads(version),
+            None => false,
+        }
+    }
+
+    /// The oldest version that is loaded, by this image or by an older one.
+    #[must_use]
+    pub const fn oldest_version(&self) -> u32 {
+        match self.older {
+            Some(older) => older.oldest_version(),
+            None => self.minimum_version,
+        }
     }
 
     /// The position of the subsection called `name`.

@@ -79,7 +79,7 @@ pub fn next(
     input.consume(MARK_AND_LENGTH + length);
     let start = input.offset();
     let version = u32::from_be_bytes(input.array().map_err(|error| error.within("version").within(name))?);
-    if version > schema.version || version < schema.minimum_version {
+    if !schema.loads(version) {
         return Err(refuse_version(schema, version, start).within(name));
     }
     input.note_subsection(name, version);
@@ -109,7 +109,7 @@ where
     Ok(())
 }
 
-/// Refuses a version outside what `schema` loads.
+/// Refuses a version outside what an image of `schema` itself decodes.
 ///
 /// # Errors
 ///
@@ -124,10 +124,5 @@ pub fn check_version(schema: &'static Schema, version: u32, input: &Input<'_>) -
 
 #[cold]
 fn refuse_version(schema: &'static Schema, version: u32, offset: u64) -> LoadError {
-    let reason = if version > schema.version {
-        Reason::VersionTooNew { found: version, newest: schema.version }
-    } else {
-        Reason::VersionTooOld { found: version, oldest: schema.minimum_version }
-    };
-    LoadError::new(offset, reason)
+    LoadError::new(offset, schema.refusal(version))
 }

@@ -45,7 +45,8 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     })
     .or_environment()?;
     let mut sections = Vec::new();
-    for entry in machine.registry().entries() {
+    let entries = machine.registry().entries();
+    for entry in &entries {
         let schema = entry.section().schema();
         let properties = match &args.machine {
             Some(_) => Some(properties(schema.name, &settings)?),

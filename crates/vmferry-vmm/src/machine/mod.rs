@@ -266,7 +266,7 @@ fn make_board(
 
 /// Names the devices for the stream, in the order of the board. The clock goes first: others depend on its time.
 fn register(board: &Board, clock: &Arc<HostClock>, hart: &Arc<Mutex<Hart>>) -> Result<Registry, ConfigError> {
-    let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+    let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
     registry.register(Place::default(), ClockSection(Arc::clone(clock)))?;
     registry.register(Place::default(), Arc::clone(hart))?;
     registry.register(Place::default(), Arc::clone(&board.mswi))?;
@@ -274,8 +274,7 @@ fn register(board: &Board, clock: &Arc<HostClock>, hart: &Arc<Mutex<Hart>>) -> R
     registry.register(Place::default(), Arc::clone(&board.plic))?;
     registry.register(Place::default(), Arc::clone(&board.uart))?;
     registry.register(Place::default(), Arc::clone(&board.rtc))?;
-    let slot = Place { path: Some("virtio-mmio@0000000010008000".to_owned()), instance: None };
-    registry.register(slot, Arc::clone(&board.rng))?;
+    registry.register(Place::at("virtio-mmio@0000000010008000"), Arc::clone(&board.rng))?;
     Ok(registry)
 }
 

@@ -82,7 +82,7 @@ impl TestMachine {
     /// One whose guest walks over several blocks, in this order.
     pub fn with_blocks(machine_type: &str, blocks: &[(&str, usize)], run_state: RunState) -> Arc<Self> {
         let walker = Arc::new(Mutex::new(Walker::default()));
-        let mut registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
         registry.register(Place::default(), Arc::clone(&walker)).unwrap();
         Self::with_registry(machine_type, blocks, run_state, walker, registry)
     }
