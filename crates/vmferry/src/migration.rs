@@ -6,10 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use vmstate::Refused;
+
 use crate::channel::{Channel, Descriptors, Interrupt, Listener, Transport, Uri, open};
 use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
 use crate::destination;
-use crate::error::{Doing as _, Error, ErrorKind, Side};
+use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::protocol::source::SourceEvent;
 use crate::shared::Shared;
@@ -127,7 +129,8 @@ impl Migration {
     ///
     /// # Errors
     ///
-    /// A migration runs, the guest is not here, or the address cannot be opened. A socket that nobody listens on is
+    /// A migration runs, the guest is not here, something blocks (see [`vmstate::Registry::blocked_reasons`]), or the
+    /// address cannot be opened. A socket that nobody listens on is
     /// found out later, as in QEMU: the status becomes `failed`.
     pub fn migrate(&self, uri: &Uri) -> Result<(), Error> {
         let mut attempt = self.vacant()?;
@@ -139,6 +142,10 @@ impl Migration {
             RunState::InternalError => return Err(state("the guest is in an error state and cannot be migrated")),
             _ => {}
         }
+        let frozen = self.machine.registry().freeze_for_save().map_err(|refused| {
+            let blocked = Refused::new(format!("migration is blocked: {refused}"));
+            Error::new(Side::Source, ErrorKind::Refused(blocked))
+        })?;
         let started = Instant::now();
         let interrupt = Interrupt::new().doing(Side::Source, "preparing the migration")?;
         let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
@@ -161,6 +168,7 @@ impl Migration {
             heard,
             tell: tell.clone(),
             started,
+            frozen: Some(frozen),
         };
         self.reset(false);
         let thread = thread::Builder::new()
@@ -175,7 +183,7 @@ impl Migration {
     ///
     /// # Errors
     ///
-    /// This machine does not wait for a guest, or the address cannot be opened.
+    /// This machine does not wait for a guest, has a device that cannot migrate, or the address cannot be opened.
     pub fn incoming(&self, uri: &Uri, options: Incoming) -> Result<(), Error> {
         let mut attempt = self.vacant()?;
         if self.machine.run_state() != RunState::InMigrate {
@@ -187,6 +195,8 @@ impl Migration {
                 "an incoming migration failed here, and parts of it may have been loaded: start a fresh destination",
             ));
         }
+        // Devices may still come until the stream does; what cannot be loaded is better said at once.
+        drop(self.machine.registry().freeze_for_load().at(Side::Destination)?);
         let interrupt = Interrupt::new().doing(Side::Destination, "preparing the migration")?;
         let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
         let listener =
@@ -258,11 +268,12 @@ impl Migration {
 }
 
 /// The thread of an outgoing migration.
-fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
+fn outgoing(mut context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
     let channel = match connect().doing(Side::Source, "connecting") {
         Ok(channel) => channel,
         Err(error) => {
             context.shared.info().error = Some(error.to_string());
+            context.frozen = None;
             let status = if matches!(error.kind(), ErrorKind::Cancelled) {
                 context.shared.enter(&*context.machine, Status::Cancelling);
                 Status::Cancelled

@@ -48,6 +48,7 @@ pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
     let channel = listener.accept().doing(Side::Destination, "waiting for the source");
     let started = Instant::now();
     let result = channel.and_then(|channel| {
+        let _frozen = context.machine.registry().freeze_for_load().at(Side::Destination)?;
         context.shared.enter(&*context.machine, Status::Active);
         let mut driver = Driver {
             protocol: Destination::begin(),

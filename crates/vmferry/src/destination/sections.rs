@@ -6,7 +6,7 @@ use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalSt
 use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION};
 use vmferry_wire::section::{Footer, SectionHeader, SectionIdent};
 use vmstate::registry::Entry;
-use vmstate::{Input, Registry};
+use vmstate::{Input, Registry, Schema};
 
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
@@ -91,31 +91,33 @@ impl<'a> Sections<'a> {
     ) -> Result<(), Error> {
         let (idstr, instance) = (ident.idstr.as_str(), ident.instance_id);
         let within = |error: Error| error.in_section(idstr, instance);
-        let target = match (idstr, instance) {
-            (RAM_IDSTR, 0) => Target::Ram,
-            (GLOBALSTATE_IDSTR, 0) => Target::RunState,
-            _ => Target::Device(idstr.to_owned(), instance),
+        let entry = match (idstr, instance) {
+            (RAM_IDSTR | GLOBALSTATE_IDSTR, 0) => None,
+            _ => Some(self.registry.find(idstr, instance).ok_or_else(|| self.unknown(ident, offset))?),
+        };
+        let target = match &entry {
+            // By its present name: a stream may have an older one.
+            Some(entry) => Target::Device(entry.idstr().to_owned(), entry.instance()),
+            None if idstr == RAM_IDSTR => Target::Ram,
+            None => Target::RunState,
         };
         // Differs from QEMU: a second section for the same device, or under the same id, is loaded there.
         let repeated = self.bound.values().any(|bound| *bound == target);
-        if repeated || self.bound.insert(section_id, target.clone()).is_some() {
+        if repeated || self.bound.insert(section_id, target).is_some() {
             let found = format!("'{idstr}' instance {instance} with id {section_id}, where one was loaded before");
             return Err(mismatch(offset, "a section", found, "each device and each id once"));
         }
-        match target {
-            Target::Ram => {
-                require_version(offset, ident.version_id, RAM_VERSION, RAM_VERSION).map_err(within)?;
+        match entry {
+            Some(entry) => load_device(&entry, section_id, ident.version_id, offset, input).map_err(within),
+            None if idstr == RAM_IDSTR => {
+                require_version(offset, ident.version_id, RAM_VERSION).map_err(within)?;
                 self.load_ram(section_id, input)
             }
-            Target::RunState => {
-                require_version(offset, ident.version_id, GLOBALSTATE_VERSION, GLOBALSTATE_VERSION).map_err(within)?;
+            None => {
+                require_version(offset, ident.version_id, GLOBALSTATE_VERSION).map_err(within)?;
                 let state = next(input, GlobalState::decode).map_err(within)?;
                 self.run_state = Some(known_run_state(&state, offset).map_err(within)?);
                 footer(input, section_id).map_err(within)
-            }
-            Target::Device(..) => {
-                let entry = self.registry.find(idstr, instance).ok_or_else(|| self.unknown(ident, offset))?;
-                load_device(entry, section_id, ident.version_id, offset, input).map_err(within)
             }
         }
     }
@@ -129,7 +131,7 @@ impl<'a> Sections<'a> {
     #[cold]
     fn unknown(&self, ident: &SectionIdent, offset: u64) -> Error {
         let mut known: Vec<String> =
-            self.registry.entries().map(|entry| format!("{}/{}", entry.idstr(), entry.instance())).collect();
+            self.registry.entries().iter().map(|entry| format!("{}/{}", entry.idstr(), entry.instance())).collect();
         known.sort();
         let found = format!("'{}' instance {}", ident.idstr.as_str(), ident.instance_id);
         let accepted = format!(
@@ -158,7 +160,9 @@ impl<'a> Sections<'a> {
 
 fn load_device(entry: &Entry, section_id: u32, version: u32, offset: u64, input: &mut Input<'_>) -> Result<(), Error> {
     let schema = entry.section().schema();
-    require_version(offset, version, schema.minimum_version, schema.version)?;
+    if !schema.loads(version) {
+        return Err(vmstate::LoadError::new(offset, schema.refusal(version))).at(Side::Destination);
+    }
     input.set_budget(SECTION_BYTES_LIMIT);
     let loaded = entry.section().load(version, input).map_err(|error| read_error(error, offset))?;
     input.clear_budget();
@@ -166,16 +170,12 @@ fn load_device(entry: &Entry, section_id: u32, version: u32, offset: u64, input:
     loaded.commit().at(Side::Destination)
 }
 
-fn require_version(offset: u64, found: u32, oldest: u32, newest: u32) -> Result<(), Error> {
-    if (oldest..=newest).contains(&found) {
+/// The engine's own sections have one version each.
+fn require_version(offset: u64, found: u32, known: u32) -> Result<(), Error> {
+    if found == known {
         return Ok(());
     }
-    let reason = if found > newest {
-        vmstate::Reason::VersionTooNew { found, newest }
-    } else {
-        vmstate::Reason::VersionTooOld { found, oldest }
-    };
-    Err(vmstate::LoadError::new(offset, reason)).at(Side::Destination)
+    Err(vmstate::LoadError::new(offset, Schema::new("", known).refusal(found))).at(Side::Destination)
 }
 
 fn footer(input: &mut Input<'_>, section_id: u32) -> Result<(), Error> {

@@ -25,19 +25,46 @@ struct Snapshot {
     saved: Box<dyn Saved>,
 }
 
-/// Writes one FULL section for each device that wants one, and the run state last. Returns the description.
+/// When a device's section is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// In the set-up phase, while the guest runs.
+    Early,
+    /// After the guest stopped.
+    Last,
+}
+
+/// Writes the sections of the devices that are sent before RAM. Returns what the description has of them.
+///
+/// # Errors
+///
+/// As [`save_devices`].
+pub(crate) fn save_early_devices(registry: &Registry, out: &mut Vec<u8>) -> Result<Vec<Device>, Error> {
+    save(registry, Stage::Early, out)
+}
+
+/// Writes one FULL section for each device that wants one and was not sent early, and the run state last. Returns the
+/// description, with the `early` devices first, as they were sent.
 ///
 /// # Errors
 ///
 /// A device refused, or its image contradicts its description.
 pub(crate) fn save_devices(
     registry: &Registry,
+    early: Vec<Device>,
     run_state: RunState,
     configuration: Vmsd,
     out: &mut Vec<u8>,
 ) -> Result<Description, Error> {
+    let mut devices = early;
+    devices.extend(save(registry, Stage::Last, out)?);
+    devices.push(save_run_state(run_state, out)?);
+    Ok(Description { configuration: Some(configuration), page_bytes: Some(TARGET_PAGE_BYTES), devices })
+}
+
+fn save(registry: &Registry, stage: Stage, out: &mut Vec<u8>) -> Result<Vec<Device>, Error> {
     let mut devices = Vec::new();
-    for Snapshot { ident, section_id, saved } in snapshots(registry)? {
+    for Snapshot { ident, section_id, saved } in snapshots(registry, stage)? {
         let failed = |error: Error| error.in_section(ident.idstr.as_str(), ident.instance_id);
         let (idstr, instance_id) = (ident.idstr.as_str().to_owned(), ident.instance_id);
         SectionHeader::Full { section_id, ident: ident.clone() }.encode(out);
@@ -47,14 +74,17 @@ pub(crate) fn save_devices(
         Footer { section_id }.encode(out);
         devices.push(Device { idstr, instance_id, body: DeviceBody::Vmsd(vmsd) });
     }
-    devices.push(save_run_state(run_state, out)?);
-    Ok(Description { configuration: Some(configuration), page_bytes: Some(TARGET_PAGE_BYTES), devices })
+    Ok(devices)
 }
 
-/// Snapshots of all devices, taken before the first is encoded.
-fn snapshots(registry: &Registry) -> Result<Vec<Snapshot>, Error> {
+/// Snapshots of all devices of this stage, taken before the first is encoded.
+fn snapshots(registry: &Registry, stage: Stage) -> Result<Vec<Snapshot>, Error> {
     let mut snapshots = Vec::new();
     for entry in registry.entries() {
+        let its_stage = if entry.section().schema().early { Stage::Early } else { Stage::Last };
+        if its_stage != stage {
+            continue;
+        }
         let failed = |error: Error| error.in_section(entry.idstr(), entry.instance());
         let Some(saved) = entry.section().save().at(Side::Source).map_err(failed)? else { continue };
         let idstr = Name::new(entry.idstr(), "section")

@@ -21,16 +21,17 @@ use std::time::{Duration, Instant};
 use vmferry_wire::Name;
 use vmferry_wire::command::Command;
 use vmferry_wire::configuration::Configuration;
-use vmferry_wire::description::Description;
+use vmferry_wire::description::{Description, Device};
 use vmferry_wire::end::Trailer;
 use vmferry_wire::header::Header;
 use vmferry_wire::ram::block_list::{BlockEntry, BlockList};
 use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION, Record};
 use vmferry_wire::section::{Element, Footer, SectionHeader, SectionIdent};
 use vmstate::Refused;
+use vmstate::registry::Frozen;
 
 use self::account::Account;
-use self::devices::{RAM_SECTION_ID, save_devices};
+use self::devices::{RAM_SECTION_ID, save_devices, save_early_devices};
 use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::channel::{Channel, Interrupt};
@@ -66,6 +67,8 @@ pub(crate) struct Context {
     pub(crate) heard: Receiver<Heard>,
     pub(crate) tell: Sender<Heard>,
     pub(crate) started: Instant,
+    /// Keeps devices from coming and going; given back before the final status is told.
+    pub(crate) frozen: Option<Frozen>,
 }
 
 /// Moves the guest over `channel`; returns when it is over.
@@ -78,6 +81,7 @@ pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
         ram: RamSender::new(named_blocks(&*context.machine)?),
         account: Account::new(context.started),
         before: context.machine.run_state(),
+        early_devices: Vec::new(),
         description: None,
         ear: None,
         error: None,
@@ -103,6 +107,8 @@ struct Driver {
     account: Account,
     /// What the guest did before the migration stopped it.
     before: RunState,
+    /// What the description has of the devices that were sent before RAM.
+    early_devices: Vec<Device>,
     description: Option<Description>,
     ear: Option<JoinHandle<()>>,
     error: Option<Error>,
@@ -269,6 +275,7 @@ impl Driver {
         BlockList::encode(&entries, &mut out);
         Record::encode_eos(&mut out);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
+        self.early_devices = save_early_devices(machine.registry(), &mut out)?;
         if return_path {
             self.start_ear()?;
         }
@@ -383,7 +390,8 @@ impl Driver {
         let mut out = Vec::new();
         let configuration = self.configuration()?.description();
         let registry = self.context.machine.registry();
-        self.description = Some(save_devices(registry, self.before, configuration, &mut out)?);
+        let early = std::mem::take(&mut self.early_devices);
+        self.description = Some(save_devices(registry, early, self.before, configuration, &mut out)?);
         self.write(&out, "sending the devices")?;
         self.account.phase("devices");
         Ok(SourceEvent::Done)
@@ -460,6 +468,7 @@ impl Driver {
             }
         }
         self.account.finish(&self.context, status, self.error.as_ref());
+        self.context.frozen = None;
         self.context.shared.enter(&*self.context.machine, status);
     }
 
