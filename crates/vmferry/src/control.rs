@@ -254,6 +254,8 @@ pub struct MigrationInfo {
     pub downtime_phases: Vec<DowntimePhase>,
     /// What went wrong, in one line with causes.
     pub error: Option<String>,
+    /// Why this machine cannot be migrated now; empty if it can.
+    pub blocked_reasons: Vec<String>,
 }
 
 /// Something that a control plane passes on to its clients.

@@ -116,7 +116,8 @@ impl Migration {
     /// The account of the current or last migration.
     #[must_use]
     pub fn info(&self) -> MigrationInfo {
-        self.shared.info().clone()
+        let info = self.shared.info().clone();
+        MigrationInfo { blocked_reasons: self.machine.registry().blocked_reasons(), ..info }
     }
 
     /// Address that an incoming migration listens on, with the port that the kernel chose.

@@ -104,7 +104,8 @@ impl<T> Shape<T> for FromTemplate {
     }
 }
 
-/// The successor of QEMU's old loaders: older versions are decoded into the image's predecessor, and it is made from that.
+/// The successor of QEMU's old loaders: older versions are decoded into the image's predecessor, and it is made from
+/// that.
 ///
 /// Named by `#[vmstate(older = Old)]` on the new image, for a form that no `since` can express: fields that changed
 /// their size, moved or became something else. Both have the same name; the versions of the old one are below the new

@@ -67,6 +67,9 @@ pub(super) fn query_migrate(context: &mut Context<'_>, arguments: Arguments) -> 
 
 fn describe(info: &MigrationInfo) -> Map<String, Value> {
     let mut members = Map::new();
+    if !info.blocked_reasons.is_empty() {
+        members.insert("blocked-reasons".to_owned(), json!(info.blocked_reasons));
+    }
     if info.status == Status::None {
         return members;
     }
@@ -181,6 +184,12 @@ mod tests {
     #[test]
     fn before_anything_the_reply_is_empty() {
         assert_eq!(describe(&MigrationInfo::default()), Map::new());
+    }
+
+    #[test]
+    fn what_blocks_a_migration_is_told_before_one_is_tried() {
+        let info = MigrationInfo { blocked_reasons: vec!["a share is mounted".to_owned()], ..MigrationInfo::default() };
+        assert_eq!(Value::Object(describe(&info)), json!({"blocked-reasons": ["a share is mounted"]}));
     }
 
     #[test]

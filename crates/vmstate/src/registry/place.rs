@@ -34,8 +34,8 @@ impl Place {
         Self { path: Some(path.into()), ..Self::default() }
     }
 
-    /// Sets the instance id: of devices without a path that are several, and may come in another order elsewhere (a CPU's
-    /// number, an I/O address).
+    /// Sets the instance id: of devices without a path that are several, and may come in another order elsewhere (a
+    /// CPU's number, an I/O address).
     #[must_use]
     pub fn instance(mut self, instance: u32) -> Self {
         self.instance = Some(instance);
