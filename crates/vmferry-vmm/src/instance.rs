@@ -52,6 +52,8 @@ pub struct Options {
     pub qmp: Option<PathBuf>,
     /// Do not start the guest by ourselves.
     pub paused: bool,
+    /// Refuse what cannot migrate.
+    pub only_migratable: bool,
 }
 
 /// Why an instance cannot be started.
@@ -108,7 +110,7 @@ impl Instance {
     ///
     /// Each of its parts may be refused.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { settings, memory_bytes, origin, serial, qmp, paused } = options;
+        let Options { settings, memory_bytes, origin, serial, qmp, paused, only_migratable } = options;
         let (tell, ends) = channel();
         let bus = EventBus::new();
         let events = {
@@ -127,8 +129,9 @@ impl Instance {
             Origin::Incoming(uri) => (None, Some(Some(uri))),
             Origin::Defer => (None, Some(None)),
         };
+        let (serial, incoming_is_awaited) = (sink(serial)?, incoming.is_some());
         let config =
-            Config { settings, memory_bytes, image, serial: sink(serial)?, events, incoming: incoming.is_some() };
+            Config { settings, memory_bytes, image, serial, events, incoming: incoming_is_awaited, only_migratable };
         let machine = FerryVirt::new(config)?;
         let migration = Arc::new(Migration::new(machine.clone()));
         let guest = Arc::new(Process { machine: Arc::clone(&machine), tell });

@@ -36,6 +36,7 @@ fn host(machine_type: &str, incoming: bool) -> Host {
         }),
         events: Box::new(|_| {}),
         incoming,
+        only_migratable: false,
     })
     .unwrap();
     let migration = Migration::new(machine.clone());
@@ -146,6 +147,7 @@ fn a_guest_that_powers_off_during_its_migration_is_off_at_one_place() {
             let _ = tell.send(event);
         }),
         incoming: false,
+        only_migratable: false,
     })
     .unwrap();
     let migration = Migration::new(machine.clone());

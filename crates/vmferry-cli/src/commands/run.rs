@@ -47,6 +47,9 @@ pub(crate) struct Args {
     /// Do not start the guest; `cont` over QMP does
     #[arg(long)]
     paused: bool,
+    /// Refuse devices that cannot migrate, and whatever would block a migration later
+    #[arg(long)]
+    only_migratable: bool,
     /// Raw guest image for the start of RAM; without it the self-checking guest
     #[arg(long, value_name = "FILE")]
     guest: Option<PathBuf>,
@@ -81,6 +84,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         },
         qmp: args.qmp.as_ref().map(|socket| socket.path().to_owned()),
         paused: args.paused,
+        only_migratable: args.only_migratable,
     };
     let instance = Instance::start(options).map_err(start_failure)?;
     if let Some(uri) = instance.migration().listening() {

@@ -42,6 +42,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         serial: Box::new(|_| true),
         events: Box::new(|_| {}),
         incoming: false,
+        only_migratable: false,
     })
     .or_environment()?;
     let mut sections = Vec::new();

@@ -48,6 +48,8 @@ pub struct Config {
     pub events: Box<dyn Fn(Event) + Send + Sync>,
     /// Wait for an incoming migration.
     pub incoming: bool,
+    /// Refuse devices that cannot migrate, and blockers.
+    pub only_migratable: bool,
 }
 
 impl fmt::Debug for Config {
@@ -119,7 +121,7 @@ impl FerryVirt {
     ///
     /// The configuration is out of range, or the host lacks memory or entropy.
     pub fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
-        let Config { settings, memory_bytes, image, serial, events, incoming } = config;
+        let Config { settings, memory_bytes, image, serial, events, incoming, only_migratable } = config;
         if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory_bytes) || !memory_bytes.is_multiple_of(4096) {
             return Err(ConfigError::Memory { found: memory_bytes });
         }
@@ -133,7 +135,11 @@ impl FerryVirt {
         let board = make_board(&settings, ram, &clock, serial)?;
         let hart = Hart::new(0, GuestAddress(RAM_START), GuestAddress(0)).with_props(settings.properties(&[])?);
         let hart = Arc::new(Mutex::new(hart));
-        let registry = register(&board, &clock, &hart)?;
+        let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        if only_migratable {
+            registry.set_only_migratable()?;
+        }
+        register(&registry, &board, &clock, &hart)?;
         let events = EventSink(events.into());
         let exit_code = Arc::new(Mutex::new(None));
         let halted = {
@@ -265,8 +271,12 @@ fn make_board(
 }
 
 /// Names the devices for the stream, in the order of the board. The clock goes first: others depend on its time.
-fn register(board: &Board, clock: &Arc<HostClock>, hart: &Arc<Mutex<Hart>>) -> Result<Registry, ConfigError> {
-    let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+fn register(
+    registry: &Registry,
+    board: &Board,
+    clock: &Arc<HostClock>,
+    hart: &Arc<Mutex<Hart>>,
+) -> Result<(), ConfigError> {
     registry.register(Place::default(), ClockSection(Arc::clone(clock)))?;
     registry.register(Place::default(), Arc::clone(hart))?;
     registry.register(Place::default(), Arc::clone(&board.mswi))?;
@@ -275,7 +285,7 @@ fn register(board: &Board, clock: &Arc<HostClock>, hart: &Arc<Mutex<Hart>>) -> R
     registry.register(Place::default(), Arc::clone(&board.uart))?;
     registry.register(Place::default(), Arc::clone(&board.rtc))?;
     registry.register(Place::at("virtio-mmio@0000000010008000"), Arc::clone(&board.rng))?;
-    Ok(registry)
+    Ok(())
 }
 
 impl Machine for FerryVirt {
