@@ -2,15 +2,17 @@
 
 use vmferry_wire::description::Vmsd;
 use vmstate_qemu::acpi::VirtAcpiBuildImage;
+use vmstate_qemu::acpi::ged::AcpiGedImage;
 use vmstate_qemu::fw_cfg::FwCfgImage;
 use vmstate_qemu::goldfish_rtc::GoldfishRtcImage;
+use vmstate_qemu::mc146818rtc::Mc146818RtcImage;
 use vmstate_qemu::pci::bus::{PciBusImage, PciHostImage};
 use vmstate_qemu::pci::gpex::GpexRootImage;
 use vmstate_qemu::pflash::{BlkWriteImage, PflashCfi01Image};
 use vmstate_qemu::serial::{IsaSerialImage, SerialImage, SerialMmImage};
 use vmstate_qemu::system::{CpuCommonImage, GlobalState7Image, GlobalStateImage, TimerImage};
 
-use super::{elements, has, octets, pci_device, subsection};
+use super::{elements, has, nested, octets, pci_device, subsection};
 use crate::round_trip::{Entry, image, image_over};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -29,6 +31,8 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<PciHostImage>(),
         image_over(|vmsd| PciBusImage::with_lines(elements(vmsd, "irq_count").try_into().unwrap())),
         image::<VirtAcpiBuildImage>(),
+        image_over(ged),
+        image::<Mc146818RtcImage>(),
     ]
 }
 
@@ -36,4 +40,9 @@ fn pflash(vmsd: &Vmsd) -> PflashCfi01Image {
     let blk_write = subsection(vmsd, "pflash_cfi01_blk_write")
         .map(|block| BlkWriteImage { writeblock_size: octets(block, "blk_bytes"), ..BlkWriteImage::default() });
     PflashCfi01Image { blk_write, ..PflashCfi01Image::default() }
+}
+
+fn ged(vmsd: &Vmsd) -> AcpiGedImage {
+    let memory = subsection(vmsd, "acpi-ged/memhp").and_then(|memhp| nested(memhp, "memhp_state"));
+    AcpiGedImage::with_memory_slots(memory.map_or(0, |memory| elements(memory, "devs")))
 }

@@ -1,0 +1,22 @@
+//! ACPI: tables that are made when the guest first asks for them, and the devices behind its events.
+//!
+//! | image | section, version | fields |
+//! |---|---|---|
+//! | [`VirtAcpiBuildImage`] | `virt_acpi_build` 1 | `patched` bool |
+//! | [`ged::AcpiGedImage`] | `acpi-ged` 1 | the device for events of boards without a chip set |
+//! | [`memory_hotplug::MemoryHotplugImage`] | part of others | memory that is plugged while the guest runs |
+//!
+//! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`virt`, `microvm`).
+
+pub mod ged;
+pub mod memory_hotplug;
+
+use vmstate::VmState;
+
+/// Whether the `virt` boards have made their tables.
+#[derive(VmState, Debug, Default, Clone, PartialEq, Eq)]
+#[vmstate(name = "virt_acpi_build", version = 1)]
+pub struct VirtAcpiBuildImage {
+    /// Whether they are made.
+    pub patched: bool,
+}
