@@ -209,7 +209,12 @@ impl Field<'_> {
 
     /// Whether the form has rules for the image that it holds.
     fn refers_to_an_image(&self) -> bool {
-        matches!(self.form, Form::Pinned { .. } | Form::List { .. } | Form::Tree { .. })
+        let is_counted_image = |element| types::values(element).is_none();
+        match &self.form {
+            Form::Pinned { .. } | Form::List { .. } | Form::Tree { .. } | Form::Wire | Form::WithProps(_) => true,
+            Form::Counted { element, .. } => is_counted_image(element),
+            _ => false,
+        }
     }
 }
 

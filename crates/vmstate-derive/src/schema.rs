@@ -18,7 +18,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     });
     let fields = image.fields.iter().map(|field| {
         let name = &field.name;
-        let kind = kind(field);
+        let kind = kind(image, field);
         let presence = match &field.presence {
             Presence::Always => None,
             Presence::Since(version) => Some(quote!(.since(#version))),
@@ -75,7 +75,7 @@ fn path(path: &Path) -> String {
     quote!(#path).to_string().replace(' ', "")
 }
 
-fn kind(field: &Field<'_>) -> TokenStream {
+fn kind(image: &Image<'_>, field: &Field<'_>) -> TokenStream {
     let ty = field.ty;
     match &field.form {
         Form::Values(_) | Form::Wire => quote_spanned!(ty.span()=> <#ty as ::vmstate::Wire>::KIND),
@@ -97,7 +97,7 @@ fn kind(field: &Field<'_>) -> TokenStream {
         }
         Form::Counted { element, count, buffer } => {
             let max = &count.max;
-            let count = count_of(count);
+            let count = count_of(image, count);
             if *buffer {
                 quote!(::vmstate::schema::Kind::CountedBuffer { count: #count, limit: #max })
             } else {
@@ -107,13 +107,13 @@ fn kind(field: &Field<'_>) -> TokenStream {
         }
         Form::CountedUnused { octets, count } => {
             let max = &count.max;
-            let count = count_of(count);
+            let count = count_of(image, count);
             let element = quote!(::vmstate::schema::Kind::Unused { octets: #octets });
             quote!(::vmstate::schema::Kind::Counted { element: &#element, count: #count, limit: #max })
         }
         Form::Bitmap { count } => {
             let max = &count.max;
-            let count = count_of(count);
+            let count = count_of(image, count);
             quote!(::vmstate::schema::Kind::Bitmap { count: #count, limit: #max })
         }
         Form::Le => quote!(::vmstate::schema::Kind::Le),
@@ -148,8 +148,10 @@ fn image_of(ty: &syn::Type) -> TokenStream {
     quote_spanned!(ty.span()=> <#ty as ::vmstate::VmState>::SCHEMA)
 }
 
-fn count_of(count: &Counting) -> TokenStream {
-    let field = count.field.to_string();
+/// The count by the name that its field has in the description.
+fn count_of(image: &Image<'_>, count: &Counting) -> TokenStream {
+    let field = image.fields.iter().find(|field| *field.ident == count.field);
+    let field = field.map_or_else(|| count.field.to_string(), |field| field.name.clone());
     let origin = if count.is_local { quote!(local) } else { quote!(received) };
     let scale = count.scale.as_ref().map(|scale| quote!(.scale(#scale)));
     quote!(::vmstate::schema::Count::#origin(#field) #scale)

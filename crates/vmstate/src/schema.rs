@@ -517,7 +517,7 @@ impl Kind {
     }
 
     /// Whether a load needs what this side has in the field.
-    const fn needs_template(&self) -> bool {
+    pub(crate) const fn needs_template(&self) -> bool {
         match self.element() {
             Self::Equal { .. } | Self::Le | Self::Pointer { .. } => true,
             Self::Tree { key: Some(key), value, .. } => key.needs_template() || value.needs_template(),
@@ -610,6 +610,11 @@ impl Schema {
             fields = rest;
         }
         false
+    }
+
+    /// Whether something is declared that has an effect on a section only.
+    pub(crate) const fn for_sections_only(&self) -> bool {
+        !matches!(self.priority, Priority::Default) || self.early || self.gate.is_some()
     }
 
     /// Whether an image contains another one, in a field or in that of a subsection.

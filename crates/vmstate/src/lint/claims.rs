@@ -1,8 +1,13 @@
-//! What must hold of a description whatever the image holds (`docs/spec/vmstate.md` sections 6 and 8).
+//! The rules that a derive evaluates at compile time (`docs/spec/vmstate.md` sections 6 and 8).
 //!
-//! A derive evaluates [`check_subsection`] at compile time, so that a description that could be written but never
-//! loaded does not compile. The loader of an image takes what follows for one of its subsections if the name begins
-//! with its own name and is longer; so such a name must be in its own list (hazard H2).
+//! The loader of an image takes what follows for one of its subsections if the name begins with its own name and is
+//! longer; so such a name must be in its own list (hazard H2). These loaders are open, in this order, where the
+//! subsections of an image come:
+//!
+//! ```text
+//! those of the last field's image, innermost first ── the image's own
+//! those of the subsection before, innermost first  ──┘
+//! ```
 
 use crate::schema::{Field, Kind, Presence, Schema};
 
@@ -22,6 +27,10 @@ pub const fn check_subsection(schema: &Schema, index: usize) {
     let (mut earlier, later) = schema.subsections.split_at(index);
     let [subsection, ..] = later else { return };
     let inner = subsection.schema;
+    assert!(
+        !inner.for_sections_only(),
+        "'priority', 'early' and 'gate' of an image count for sections only: a subsection has a 'gate' beside its field"
+    );
     assert!(
         claims(schema, inner.name),
         "subsection name must begin with the parent name and be longer, or a QEMU loader never finds it"
@@ -53,6 +62,12 @@ pub const fn check_subsection(schema: &Schema, index: usize) {
 #[track_caller]
 pub const fn check_field(schema: &Schema, index: usize) {
     let (_, [field, ..]) = schema.fields.split_at(index) else { return };
+    if let Some(image) = field.kind.image() {
+        assert!(
+            !image.for_sections_only(),
+            "'priority', 'early' and 'gate' of an image count for sections only, not for a nested one: a field has a 'gate' of its own"
+        );
+    }
     match field.kind {
         Kind::Pinned { schema, version } => assert!(
             schema.minimum_version <= version && version <= schema.version,
@@ -91,12 +106,12 @@ pub const fn check_older(schema: &Schema) {
 }
 
 /// Whether a loader of `schema` takes `name` for a subsection of its own, known or not.
-const fn claims(schema: &Schema, name: &str) -> bool {
+pub(super) const fn claims(schema: &Schema, name: &str) -> bool {
     name.len() > schema.name.len() && starts_with(name.as_bytes(), schema.name.as_bytes())
 }
 
 /// Whether, at the end of an image of `schema`, some loader that is still open takes `name` for an unknown subsection.
-const fn open_claims(schema: &Schema, name: &str) -> bool {
+pub(super) const fn open_claims(schema: &Schema, name: &str) -> bool {
     if claims(schema, name) && !lists(schema, name) {
         return true;
     }
@@ -111,18 +126,15 @@ const fn open_claims(schema: &Schema, name: &str) -> bool {
 }
 
 /// As [`open_claims`], for the field that may be the last one on the wire.
-const fn last_field_claims(mut fields: &[Field], name: &str) -> bool {
+pub(super) const fn last_field_claims(mut fields: &[Field], name: &str) -> bool {
     while let [rest @ .., field] = fields {
-        let ends_with_an_octet = matches!(field.kind, Kind::List { .. } | Kind::Tree { .. });
-        if !ends_with_an_octet
+        if !ends_with_an_octet(&field.kind)
             && let Some(nested) = field.kind.image()
             && open_claims(nested, name)
         {
             return true;
         }
-        let stays = matches!(field.presence, Presence::Always) && field.gate.is_none();
-        let may_be_empty = !ends_with_an_octet && matches!(field.kind.octets(), None | Some(0));
-        if stays && !may_be_empty {
+        if !may_be_absent(field) {
             return false;
         }
         fields = rest;
@@ -130,7 +142,37 @@ const fn last_field_claims(mut fields: &[Field], name: &str) -> bool {
     false
 }
 
-const fn lists(schema: &Schema, name: &str) -> bool {
+/// Whether the form has a mark behind its last image, which ends all loaders in it.
+pub(super) const fn ends_with_an_octet(kind: &Kind) -> bool {
+    matches!(kind, Kind::List { .. } | Kind::Tree { .. })
+}
+
+/// Whether there are images of which the field has no octets.
+pub(super) const fn may_be_absent(field: &Field) -> bool {
+    field.gate.is_some() || !matches!(field.presence, Presence::Always) || may_be_empty(&field.kind)
+}
+
+const fn may_be_empty(kind: &Kind) -> bool {
+    match kind {
+        Kind::Counted { .. } | Kind::CountedBuffer { .. } | Kind::Bitmap { .. } | Kind::Check { .. } => true,
+        Kind::Array { element, elements } => *elements == 0 || may_be_empty(element),
+        Kind::Pointer { element } => may_be_empty(element),
+        Kind::Struct(schema) | Kind::Pinned { schema, .. } => {
+            let mut fields = schema.fields;
+            while let [field, rest @ ..] = fields {
+                if !may_be_absent(field) {
+                    return false;
+                }
+                fields = rest;
+            }
+            true
+        }
+        Kind::Codec { octets, .. } => matches!(octets, None | Some(0)),
+        _ => matches!(kind.octets(), Some(0)),
+    }
+}
+
+pub(super) const fn lists(schema: &Schema, name: &str) -> bool {
     let mut subsections = schema.subsections;
     while let [subsection, rest @ ..] = subsections {
         if same(subsection.schema.name, name) {
