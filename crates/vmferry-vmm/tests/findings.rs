@@ -19,9 +19,10 @@ fn every_finding_in_the_machine_is_known() {
         serial: Box::new(|_| true),
         events: Box::new(|_| {}),
         incoming: false,
+        only_migratable: false,
     })
     .unwrap();
     let entries = machine.registry().entries();
-    let found = section_findings(entries.map(|entry| (entry.idstr(), entry.section().schema())));
+    let found = section_findings(entries.iter().map(|entry| (entry.idstr(), entry.section().schema())));
     all_findings_are_known(&found, KNOWN);
 }

@@ -41,7 +41,7 @@ use std::fmt;
 use crate::schema::Schema;
 
 pub(crate) use claims::same;
-pub use claims::{SUBSECTION_NAME_MAX, SUBSECTION_VERSION_MAX, check_field, check_subsection};
+pub use claims::{SUBSECTION_NAME_MAX, SUBSECTION_VERSION_MAX, check_field, check_older, check_subsection};
 pub use sections::section_findings;
 
 /// How bad a finding is.
