@@ -8,21 +8,26 @@ The folder has executables `qemu-VERSION-TARGET`. What is recorded stands in `re
     name       of the files: NAME-VERSION.jsonl.zst
     versions   of QEMU
     target     of QEMU
-    args       the machine; `{zeros}` is a file of 64 KiB of zeros, `{image}` one with the octets of `image`,
-               `{disk}` an empty disk of 1 MiB
-    image      octets in hexadecimal (a boot ROM or a program)
+    args       the machine; `{zeros}` is a file of 64 KiB of zeros, `{image}` one with the octets of `image`, `{rom}` one of
+               64 KiB that an x86 CPU starts with them, `{disk}` an empty disk of 1 MiB, `{pipe}` for `-serial pipe:{pipe}` a
+               pipe that takes nothing any more, `{tty}` a terminal
+    image      octets in hexadecimal: a program
     accel      instead of `tcg`
     steps      what is done before the migration, in order:
                {"qtest": "writel 0x10000000 0x41"}  an access by the protocol of QEMU's device tests; the guest sees no difference
                {"qmp": "device_add", "with": {…}}   a command
                {"hmp": "…"}                         a command of the human monitor
-               {"run": 200}                         the guest runs for so many milliseconds
+               {"run": 200}                         the guest runs for so many milliseconds, or until it stops itself
+               {"pipe": "text"}, {"tty": "text"}    what QEMU reads from the pipe, or from the terminal
+               {"wait": 50}                         milliseconds in which nothing is done
 
 A machine is stopped all the time if no step runs it. With a REGULAR_EXPRESSION only names that match it are recorded. The streams
 themselves are not kept: `cargo run --example sections` cuts the sections of devices out of them.
 """
 
+import fcntl
 import json
+import os
 import pathlib
 import re
 import socket
@@ -34,8 +39,37 @@ import time
 HERE = pathlib.Path(__file__).parent
 
 
+class Files:
+    """What the arguments of a machine may name."""
+
+    def __init__(self, folder, image):
+        octets = bytes.fromhex(image)
+        (folder / "image").write_bytes(octets)
+        # The first instruction is 16 octets below the end: a jump to F000:0000, where the program is.
+        (folder / "rom").write_bytes(octets.ljust(0xFFF0, b"\0") + bytes.fromhex("ea000000f0").ljust(16, b"\0"))
+        (folder / "zeros").write_bytes(bytes(65536))
+        (folder / "disk").write_bytes(bytes(1 << 20))
+        self.names = {name: str(folder / name) for name in ("zeros", "image", "rom", "disk", "pipe")}
+        for end in ("in", "out"):
+            path = folder / f"pipe.{end}"
+            path.unlink(missing_ok=True)
+            os.mkfifo(path)
+        self.pipe_in = os.open(folder / "pipe.in", os.O_RDWR | os.O_NONBLOCK)
+        self.pipe_out = os.open(folder / "pipe.out", os.O_RDWR | os.O_NONBLOCK)
+        fcntl.fcntl(self.pipe_out, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(self.pipe_out, bytes(4096))
+        self.terminal, slave = os.openpty()
+        self.names["tty"] = os.ttyname(slave)
+        self.slave = slave
+
+    def close(self):
+        for descriptor in (self.pipe_in, self.pipe_out, self.terminal, self.slave):
+            os.close(descriptor)
+
+
 class Machine:
-    def __init__(self, qemu, accel, arguments, folder):
+    def __init__(self, qemu, accel, arguments, folder, files):
+        self.files = files
         path = folder / "qtest"
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -75,9 +109,17 @@ class Machine:
             self.qmp(step["qmp"], **step.get("with", {}))
         elif "hmp" in step:
             self.qmp("human-monitor-command", **{"command-line": step["hmp"]})
+        elif "pipe" in step:
+            os.write(self.files.pipe_in, step["pipe"].encode())
+        elif "tty" in step:
+            os.write(self.files.terminal, step["tty"].encode())
+        elif "wait" in step:
+            time.sleep(step["wait"] / 1000)
         else:
             self.qmp("cont")
-            time.sleep(step["run"] / 1000)
+            end = time.monotonic() + step["run"] / 1000
+            while time.monotonic() < end and self.qmp("query-status")["running"]:
+                time.sleep(0.005)
             self.qmp("stop")
 
     def save(self, path):
@@ -95,24 +137,22 @@ def main():
     cut = ["cargo", "run", "-q", "-p", "vmstate-qemu", "--example", "sections", "--"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        (folder / "zeros").write_bytes(bytes(65536))
         for listed in sorted(HERE.glob("recordings/*.json")):
             for recording in json.loads(listed.read_text()):
                 for version in recording["versions"]:
                     name = f"{recording['name']}-{version}"
                     if not wanted.search(name):
                         continue
-                    (folder / "image").write_bytes(bytes.fromhex(recording.get("image", "")))
-                    (folder / "disk").write_bytes(bytes(1 << 20))
-                    files = {file: folder / file for file in ("zeros", "image", "disk")}
-                    arguments = [argument.format(**files) for argument in recording["args"]]
+                    files = Files(folder, recording.get("image", ""))
+                    arguments = [argument.format(**files.names) for argument in recording["args"]]
                     qemu = qemus / f"qemu-{version}-{recording['target']}"
-                    machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder)
+                    machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder, files)
                     for step in recording.get("steps", []):
                         machine.step(step)
                     stream = folder / f"{name}.bin"
                     if not machine.save(stream):
                         sys.exit(f"{name}: the migration failed")
+                    files.close()
                     print(name, stream.stat().st_size, "octets", flush=True)
                     cut += [str(stream), str(HERE / f"{name}.jsonl.zst")]
         subprocess.run(cut, check=True, cwd=HERE)

@@ -10,13 +10,18 @@ use vmstate_qemu::pci::bus::{PciBusImage, PciHostImage};
 use vmstate_qemu::pci::gpex::GpexRootImage;
 use vmstate_qemu::pflash::{BlkWriteImage, PflashCfi01Image};
 use vmstate_qemu::serial::{IsaSerialImage, SerialImage, SerialMmImage};
-use vmstate_qemu::system::{CpuCommonImage, GlobalState7Image, GlobalStateImage, TimerImage};
+use vmstate_qemu::system::clock::{Timer5Image, TimerImage};
+use vmstate_qemu::system::{CpuCommonImage, GlobalState7Image, GlobalStateImage};
 
 use super::{elements, has, nested, octets, pci_device, subsection};
 use crate::round_trip::{Entry, image, image_over};
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
+        image::<Timer5Image>().only(|section| {
+            let icount = section.vmsd().and_then(|vmsd| subsection(vmsd, "timer/icount"));
+            icount.and_then(|icount| subsection(icount, "timer/icount/shift")).is_some_and(|shift| shift.version == 1)
+        }),
         image::<TimerImage>(),
         image::<CpuCommonImage>(),
         image::<GlobalStateImage>().only(|section| section.vmsd().is_some_and(|vmsd| octets(vmsd, "runstate") == 32)),

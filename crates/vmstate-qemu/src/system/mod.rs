@@ -3,7 +3,6 @@
 //!
 //! | image | section, version | fields |
 //! |---|---|---|
-//! | [`TimerImage`] | `timer` 2 | `cpu_ticks_offset` i64, 8 unused, `cpu_clock_offset` i64 (since 2) |
 //! | [`CpuCommonImage`] | `cpu_common` 1 | `halted` u32, `interrupt_request` u32 |
 //! | [`GlobalStateImage`] | `globalstate` 1 | `size` u32, `runstate` 32 octets, `has_vm_was_suspended` u8, `vm_was_suspended` u8, 66 octets |
 //! | [`GlobalState7Image`] | the same | `size` u32, `runstate` 100 octets |
@@ -11,23 +10,11 @@
 //! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`virt` of riscv64, `microvm`), `docs/spec/virtio-state.md` section
 //! 8, `docs/spec/stream.md` section 9.
 
+pub mod clock;
+
 use vmstate::VmState;
 
 use crate::arrays::Octets;
-
-/// Clocks of the whole machine.
-#[derive(VmState, Debug, Default, Clone, PartialEq, Eq)]
-#[vmstate(name = "timer", version = 2, min = 1)]
-pub struct TimerImage {
-    /// What is added to the host's cycle counter.
-    pub cpu_ticks_offset: i64,
-    /// Once a second offset.
-    #[vmstate(unused = 8)]
-    pub unused: (),
-    /// What is added to the host's clock for the virtual clock, ns.
-    #[vmstate(since = 2)]
-    pub cpu_clock_offset: i64,
-}
 
 /// What CPUs of all targets have; one section for each CPU, beside `cpu`.
 #[derive(VmState, Debug, Default, Clone, PartialEq, Eq)]
