@@ -48,3 +48,12 @@ pub struct BlkWriteImage {
     /// Where it begins, in octets; all ones if there is none.
     pub blk_offset: u32,
 }
+
+impl BlkWriteImage {
+    /// The template of a device with blocks of so many octets, at most [`WRITEBLOCK_MAX`].
+    #[must_use]
+    pub fn with_octets(writeblock_size: u32) -> Self {
+        let blk_bytes = vec![0; (writeblock_size as usize).min(WRITEBLOCK_MAX)];
+        Self { writeblock_size, blk_bytes, blk_offset: u32::MAX }
+    }
+}

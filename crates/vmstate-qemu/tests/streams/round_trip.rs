@@ -1,6 +1,9 @@
-//! One section through one image.
+//! One section through one image: there and back, and as the sample of the image's generated tests.
+
+use std::fmt::Debug;
 
 use vmferry_wire::description::Vmsd;
+use vmstate::testkit::{self, Case};
 use vmstate::{DescribeSink, Input, Schema, VmState};
 
 use crate::described;
@@ -14,24 +17,34 @@ pub(crate) struct Entry {
     /// Which of the sections whose state has the image's name: layouts of different devices may share one.
     is_for: fn(&Section) -> bool,
     check: Box<Check>,
+    kit: Box<dyn Fn(&Section)>,
 }
+
+/// What an image needs to be tested.
+pub(crate) trait Image: VmState<Props: Default> + Debug + Clone + PartialEq + 'static {}
+
+impl<I: VmState<Props: Default> + Debug + Clone + PartialEq + 'static> Image for I {}
+
+/// Longest body that is cut at every octet: the time for it grows with the square.
+const TRUNCATED_OCTETS_MAX: usize = 2048;
 
 /// Takes a section there and back, or says where that ends.
 type Check = dyn Fn(&Section) -> Result<(), String>;
 
 /// The image that a section goes through over its default.
-pub(crate) fn image<I: VmState<Props: Default> + Default + 'static>() -> Entry {
+pub(crate) fn image<I: Image + Default>() -> Entry {
     image_over(|_| I::default())
 }
 
 /// The image that a section goes through over a template, made from what its description says about configuration.
-pub(crate) fn image_over<I: VmState<Props: Default> + 'static>(template: fn(&Vmsd) -> I) -> Entry {
+pub(crate) fn image_over<I: Image>(template: fn(&Vmsd) -> I) -> Entry {
     let type_path = std::any::type_name::<I>();
     Entry {
         type_path: type_path.split_once("::").map_or(type_path, |(_, path)| path),
         schema: I::SCHEMA,
         is_for: |_| true,
         check: Box::new(move |section| check(template, section)),
+        kit: Box::new(move |section| kit(template, section)),
     }
 }
 
@@ -43,6 +56,12 @@ impl Entry {
 
     pub(crate) fn is_for(&self, section: &Section) -> bool {
         section.vmsd().is_some_and(|vmsd| vmsd.name == self.schema.name) && (self.is_for)(section)
+    }
+
+    /// The generated tests of the image, with a section of its newest version as the sample.
+    pub(crate) fn kit(&self, section: &Section) {
+        println!("{}: {}", section.place(), self.type_path);
+        (self.kit)(section);
     }
 
     /// The whole way there and back.
@@ -77,4 +96,24 @@ fn check<I: VmState<Props: Default>>(template: fn(&Vmsd) -> I, section: &Section
         return Err(format!("gives other octets, from {at:?} on"));
     }
     described::compare(&description, vmsd).map_err(|what| format!("is described otherwise: {what}"))
+}
+
+fn kit<I: Image>(template: fn(&Vmsd) -> I, section: &Section) {
+    let vmsd = section.vmsd().unwrap();
+    let (props, template) = (I::Props::default(), template(vmsd));
+    let mut sample = template.clone();
+    sample.decode(&props, section.version, &mut Input::from_slice(&section.body, 0)).unwrap();
+    let case = Case { props, template, samples: vec![sample] };
+    testkit::samples_come_back(&case);
+    testkit::every_version_loads_and_others_are_refused(&case);
+    testkit::counts_meet_their_limits(&case);
+    testkit::bounds_are_kept(&case);
+    testkit::described_sizes_add_up(&case);
+    if section.body.len() <= TRUNCATED_OCTETS_MAX {
+        testkit::every_truncation_is_noticed(&case);
+    }
+    // The rules are for samples that have all of them.
+    if I::SCHEMA.subsections.len() == vmsd.subsections.len() {
+        testkit::subsections_follow_the_rules(&case);
+    }
 }

@@ -42,8 +42,8 @@ pub(super) fn entries() -> Vec<Entry> {
 }
 
 fn pflash(vmsd: &Vmsd) -> PflashCfi01Image {
-    let blk_write = subsection(vmsd, "pflash_cfi01_blk_write")
-        .map(|block| BlkWriteImage { writeblock_size: octets(block, "blk_bytes"), ..BlkWriteImage::default() });
+    let blk_write =
+        subsection(vmsd, "pflash_cfi01_blk_write").map(|block| BlkWriteImage::with_octets(octets(block, "blk_bytes")));
     PflashCfi01Image { blk_write, ..PflashCfi01Image::default() }
 }
 

@@ -15,13 +15,7 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<v10::CpuImage>().only(|section| is_hart(section, 10)),
         image::<v12::CpuImage>().only(|section| is_hart(section, 12)),
         image_over(|vmsd| MtimerImage::with_harts(elements(vmsd, "timecmp"))),
-        image_over(|vmsd| PlicImage {
-            num_sources: elements(vmsd, "source_priority"),
-            num_addrs: elements(vmsd, "target_priority"),
-            bitfield_words: elements(vmsd, "pending"),
-            num_enables: elements(vmsd, "enable"),
-            ..PlicImage::default()
-        }),
+        image_over(|vmsd| PlicImage::with(elements(vmsd, "source_priority"), elements(vmsd, "target_priority"))),
     ]
 }
 
