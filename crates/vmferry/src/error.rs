@@ -7,6 +7,7 @@ use std::io;
 use vmferry_wire::WireError;
 use vmstate::{LoadError, Refused, SaveError};
 
+use crate::advice;
 use crate::memory::OutOfBlock;
 
 /// The end at which an error arose.
@@ -106,7 +107,7 @@ impl Error {
     #[cold]
     #[must_use]
     pub fn new(side: Side, kind: ErrorKind) -> Self {
-        let advice = advice(side, &kind);
+        let advice = advice::general(side, &kind);
         Self(Box::new(Inner { side, section: None, kind, advice }))
     }
 
@@ -114,6 +115,13 @@ impl Error {
     #[must_use]
     pub fn in_section(mut self, idstr: &str, instance: u32) -> Self {
         self.0.section.get_or_insert_with(|| (idstr.to_owned(), instance));
+        self
+    }
+
+    /// The same error with the next step, if there is one.
+    #[must_use]
+    pub(crate) fn advised(mut self, advice: Option<String>) -> Self {
+        self.0.advice = advice.or(self.0.advice);
         self
     }
 
@@ -160,31 +168,6 @@ impl StdError for Error {
             ErrorKind::Load(error) => error.source(),
             _ => None,
         }
-    }
-}
-
-/// What the operator can do about it.
-fn advice(side: Side, kind: &ErrorKind) -> Option<String> {
-    use vmstate::Reason;
-    if side == Side::Source {
-        return match kind {
-            ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused => {
-                Some("is the destination started with --incoming, and listening there?".to_owned())
-            }
-            _ => None,
-        };
-    }
-    let ErrorKind::Load(error) = kind else { return None };
-    match error.reason() {
-        Reason::UnknownSubsection { .. } | Reason::VersionTooNew { .. } => Some(
-            "the source is newer than this release: start it with a machine type that this release knows, \
-             whose compatibility properties turn the new state off"
-                .to_owned(),
-        ),
-        Reason::VersionTooOld { .. } => {
-            Some("the source is too old: migrate by way of a release between the two".to_owned())
-        }
-        _ => None,
     }
 }
 

@@ -65,6 +65,7 @@
 //! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs, multifd, postcopy and
 //! mapped-ram are not there yet.
 
+mod advice;
 pub mod channel;
 pub mod control;
 mod destination;

@@ -20,6 +20,12 @@ pub trait Machine: Send + Sync + 'static {
     /// Canonical name of the machine type; it must be equal at both ends.
     fn machine_type(&self) -> &str;
 
+    /// Names of the machine types that this release can make, for advice when a guest of another one arrives; empty if
+    /// that is not to be told.
+    fn machine_types(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether this machine type announces the stop phase (SWITCHOVER_START, `docs/spec/stream.md` section 10).
     fn sends_switchover_start(&self) -> bool {
         true

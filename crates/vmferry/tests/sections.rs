@@ -2,17 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod ends;
 mod machine;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use machine::{TestMachine, Walker};
+use ends::{End, Shared, end, moved, shared};
 use vmferry::channel::Uri;
 use vmferry::control::{Parameters, RunState, Status};
-use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
-use vmstate::{Migrate, Place, Refused, Registry, Unmigratable, Versions, VmState};
-
-const BYTES: usize = 4 << 20;
+use vmferry::{Incoming, Machine as _};
+use vmstate::{Place, Unmigratable, VmState};
 
 #[derive(VmState, Debug, Default, Clone, PartialEq)]
 #[vmstate(name = "plugged-memory", version = 1, early)]
@@ -30,66 +29,8 @@ struct IrqImage {
 #[vmstate(name = "vfio", unmigratable = "its state cannot be read")]
 enum PassedThroughImage {}
 
-/// A device that is its own image.
-#[derive(Clone)]
-struct Plain<I>(I);
-
-impl<I: VmState<Props = ()> + Clone + Send + 'static> Migrate for Plain<I> {
-    type Image = I;
-    type Props = ();
-
-    fn props(&self) {}
-
-    fn snapshot(&self) -> Result<I, Refused> {
-        Ok(self.0.clone())
-    }
-
-    fn template(&self) -> Result<I, Refused> {
-        Ok(self.0.clone())
-    }
-
-    fn restore(&mut self, image: I, _: &Versions) -> Result<(), Refused> {
-        self.0 = image;
-        Ok(())
-    }
-}
-
-type Shared<I> = Arc<Mutex<Plain<I>>>;
-
-fn shared<I>(image: I) -> Shared<I> {
-    Arc::new(Mutex::new(Plain(image)))
-}
-
 fn level(irq: &Shared<IrqImage>) -> u32 {
     irq.lock().unwrap().0.level
-}
-
-struct End {
-    machine: Arc<TestMachine>,
-    migration: Migration,
-    registry: Registry,
-}
-
-/// A machine with the walker and whatever is registered beside it.
-fn end(run_state: RunState) -> End {
-    let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
-    let walker = Arc::new(Mutex::new(Walker::default()));
-    registry.register(Place::default(), Arc::clone(&walker)).unwrap();
-    let blocks = [("test.ram", BYTES)];
-    let machine = TestMachine::with_registry("test-1.0", &blocks, run_state, walker, registry.clone());
-    let migration = Migration::new(machine.clone());
-    migration.set_parameters(Parameters { max_bandwidth: 0, ..Parameters::default() }).unwrap();
-    End { machine, migration, registry }
-}
-
-fn moved(source: &End, destination: &End) -> Result<(), String> {
-    let dir = tempfile::tempdir().unwrap();
-    let uri: Uri = format!("unix:{}/socket", dir.path().display()).parse().unwrap();
-    destination.migration.incoming(&uri, Incoming::default()).unwrap();
-    source.migration.migrate(&uri).unwrap();
-    let outgoing = source.migration.wait().map_err(|error| error.to_string());
-    let incoming = destination.migration.wait().map_err(|error| error.to_string());
-    incoming.and(outgoing)
 }
 
 #[test]

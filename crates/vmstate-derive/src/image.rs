@@ -219,6 +219,13 @@ impl Field<'_> {
 }
 
 impl Image<'_> {
+    /// Whether a property decides about any of it.
+    pub(crate) fn has_gates(&self) -> bool {
+        self.gate.is_some()
+            || self.fields.iter().any(|field| field.gate.is_some())
+            || self.subsections.iter().any(|subsection| subsection.gate.is_some())
+    }
+
     /// Whether an older version has other octets.
     fn depends_on_version(&self) -> bool {
         let depends = |field: &Field<'_>| match field.presence {

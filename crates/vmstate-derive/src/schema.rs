@@ -16,6 +16,11 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
         let older = image_of(older);
         quote!(.older(#older))
     });
+    let device = image
+        .props
+        .as_ref()
+        .filter(|_| image.has_gates())
+        .map(|props| quote_spanned!(props.span()=> .device(<#props as ::vmstate::Properties>::DEVICE)));
     let fields = image.fields.iter().map(|field| {
         let name = &field.name;
         let kind = kind(image, field);
@@ -45,6 +50,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
             #priority
             #early
             #older
+            #device
             #section_gate
             .fields(FIELDS)
             .subsections(SUBSECTIONS)

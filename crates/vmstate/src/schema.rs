@@ -57,6 +57,8 @@ pub struct Schema {
     pub repeats_names: bool,
     /// Why a device with this image cannot migrate; it has no octets then.
     pub unmigratable: Option<&'static str>,
+    /// The type of device whose properties its gates name.
+    pub device: Option<&'static str>,
     /// The image that older versions are loaded with, which is upgraded then.
     pub older: Option<&'static Schema>,
 }
@@ -258,6 +260,7 @@ impl Schema {
             locals: &[],
             repeats_names: false,
             unmigratable: None,
+            device: None,
             older: None,
         }
     }
@@ -316,6 +319,13 @@ impl Schema {
     #[must_use]
     pub const fn unmigratable(mut self, reason: &'static str) -> Self {
         self.unmigratable = Some(reason);
+        self
+    }
+
+    /// Sets the type of device whose properties the gates name.
+    #[must_use]
+    pub const fn device(mut self, device: &'static str) -> Self {
+        self.device = Some(device);
         self
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     for entry in &entries {
         let schema = entry.section().schema();
         let properties = match &args.machine {
-            Some(_) => Some(properties(schema.name, &settings)?),
+            Some(_) => Some(properties(schema.device, &settings)?),
             None => None,
         };
         sections.push(SectionSchema { schema, idstr: entry.idstr(), instance_id: entry.instance(), properties });
@@ -61,9 +61,9 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     Ok(ExitCode::Done)
 }
 
-/// The properties of the type of device that is called like the section; none for a device that has none.
-fn properties(section: &str, settings: &Settings) -> Result<Vec<NamedValue>, Failure> {
-    match types::DEVICE_TYPES.iter().find(|device| device.name == section) {
+/// The properties of the type of device whose properties the gates of a section name; none for one without gates.
+fn properties(device: Option<&str>, settings: &Settings) -> Result<Vec<NamedValue>, Failure> {
+    match types::DEVICE_TYPES.iter().find(|known| Some(known.name) == device) {
         Some(device) => device.values(settings).or_environment(),
         None => Ok(Vec::new()),
     }

@@ -293,6 +293,10 @@ impl Machine for FerryVirt {
         &self.name
     }
 
+    fn machine_types(&self) -> Vec<String> {
+        types::FERRY_VIRT.machine_types().map(|machine| machine.name()).collect()
+    }
+
     fn registry(&self) -> &Registry {
         &self.registry
     }

@@ -23,6 +23,7 @@ use vmstate::Input;
 
 use self::reader::next;
 use self::sections::Sections;
+use crate::advice;
 use crate::channel::{Channel, Listener};
 use crate::control::{RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
@@ -166,7 +167,7 @@ impl Driver<'_> {
         };
         // Differs from QEMU: there a prefix of the local name is accepted (docs/spec/stream.md section 3.3).
         if found != accepted {
-            let accepted = format!("'{accepted}': start the destination with --machine {found}");
+            let accepted = advice::of_machine_type(found, accepted, &self.context.machine.machine_types());
             return mismatch("the machine type", format!("'{found}'"), accepted);
         }
         if let Some(page) = configuration.target_page

@@ -10,6 +10,7 @@ use vmstate::{Input, Registry, Schema};
 
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
+use crate::advice;
 use crate::control::RunState;
 use crate::error::{Attribute as _, Error, Side};
 use crate::machine::Machine;
@@ -134,11 +135,8 @@ impl<'a> Sections<'a> {
             self.registry.entries().iter().map(|entry| format!("{}/{}", entry.idstr(), entry.instance())).collect();
         known.sort();
         let found = format!("'{}' instance {}", ident.idstr.as_str(), ident.instance_id);
-        let accepted = format!(
-            "one that this machine has ({}): start the destination with the devices of the source",
-            known.join(", ")
-        );
-        mismatch(offset, "a section", found, accepted)
+        let accepted = format!("one that this machine has ({})", known.join(", "));
+        mismatch(offset, "a section", found, accepted).advised(Some(advice::of_unknown_section(ident, self.registry)))
     }
 
     /// Checks at the end mark that nothing is missing, and names devices that received nothing.
@@ -159,6 +157,19 @@ impl<'a> Sections<'a> {
 }
 
 fn load_device(entry: &Entry, section_id: u32, version: u32, offset: u64, input: &mut Input<'_>) -> Result<(), Error> {
+    try_load_device(entry, section_id, version, offset, input).map_err(|error| {
+        let advice = advice::of_section(error.kind(), entry);
+        error.advised(advice)
+    })
+}
+
+fn try_load_device(
+    entry: &Entry,
+    section_id: u32,
+    version: u32,
+    offset: u64,
+    input: &mut Input<'_>,
+) -> Result<(), Error> {
     let schema = entry.section().schema();
     if !schema.loads(version) {
         return Err(vmstate::LoadError::new(offset, schema.refusal(version))).at(Side::Destination);

@@ -34,6 +34,7 @@ use self::account::Account;
 use self::devices::{RAM_SECTION_ID, save_devices, save_early_devices};
 use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
+use crate::advice;
 use crate::channel::{Channel, Interrupt};
 use crate::control::{Owner, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
@@ -153,7 +154,9 @@ impl Driver {
         match heard {
             Heard::Event(event) => self.handle(event),
             Heard::Reason(reason) => {
-                self.error.get_or_insert(Error::new(Side::Source, ErrorKind::Peer { reason }));
+                let advice = advice::of_peer(&reason, self.context.machine.registry());
+                let error = Error::new(Side::Source, ErrorKind::Peer { reason }).advised(advice);
+                self.error.get_or_insert(error);
             }
             Heard::Violation(text) => {
                 self.error.get_or_insert(Error::new(Side::Source, ErrorKind::State(text)));
