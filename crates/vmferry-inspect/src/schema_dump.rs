@@ -302,8 +302,8 @@ impl Gate {
 impl Properties {
     /// Whether the property is on; `None` if there is none of that name, or it is no switch.
     fn is_on(&self, name: &str) -> Option<bool> {
-        match self.0.iter().find(|(property, _)| *property == name)?.1 {
-            PropertyValue::Bool(is_on) => Some(is_on),
+        match &self.0.iter().find(|(property, _)| *property == name)?.1 {
+            PropertyValue::Bool(is_on) => Some(*is_on),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ mod attributes;
 mod coding;
 mod image;
 mod properties;
+mod property_enum;
 mod runs;
 mod schema;
 mod types;
@@ -59,15 +60,37 @@ pub fn vm_state(input: TokenStream) -> TokenStream {
     image::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
-/// Implements `vmstate::Properties`, and `Default` with the declared defaults.
+/// Implements `vmstate::Properties`, and `Default` with the declared defaults. `docs/properties.md` has all rules.
 ///
-/// **On the struct**: `#[properties(device = "pl011")]`, the type of device that compatibility tables name.
+/// **On the struct**, `#[properties(…)]`:
 ///
-/// **On each field**, a `bool` or an unsigned integer: `#[property(name = "migrate-clk", default = true)]`. Without a
-/// name, it is that of the field with `-` for `_`. `#[property(flatten)]` on a field with properties of its own puts
-/// them into the namespace of this device.
+/// | argument | gives |
+/// |---|---|
+/// | `device = "pl011"` | the type of device that compatibility tables name |
+/// | `parents = ["sysbus-device"]` | types and interfaces whose settings are settings of this type as well |
+/// | `removed("x-old", "since 2.0; set 'new'")` | a property that is gone; whoever sets it is told this |
+///
+/// **On each field**, a bool, an integer, a `Size`, a `String`, an enumeration that derives `PropertyEnum`, or a `Vec`
+/// of those, `#[property(…)]`:
+///
+/// | argument | gives |
+/// |---|---|
+/// | `default = true` | its value where nobody sets it: a constant; for a `String` a literal, for a `Vec` `[a, b]` |
+/// | `name = "migrate-clk"` | its name; without one it is that of the field with `-` for `_` |
+/// | `alias = "clk"` | a second name |
+/// | `old_name = "migrate-clock"` | a name of the past: still taken, with a warning |
+/// | `deprecated = "has no effect since 2.0"` | still taken, with a warning that says this |
+/// | `flatten` | alone, on a field with properties of its own: puts them into the namespace of this device |
 #[proc_macro_derive(Properties, attributes(properties, property))]
 pub fn properties(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     properties::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Makes an enumeration of variants without fields a type of a property, whose texts are the names of the variants in
+/// lower case with hyphens, or what `#[property(name = "2_5")]` on a variant says. The type is `Clone`.
+#[proc_macro_derive(PropertyEnum, attributes(property))]
+pub fn property_enum(input: TokenStream) -> TokenStream {
+    let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    property_enum::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }

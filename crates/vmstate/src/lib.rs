@@ -172,4 +172,4 @@ pub use schema::{Priority, Schema};
 pub use sink::Sink;
 pub use wire::Wire;
 
-pub use vmstate_derive::{Properties, VmState};
+pub use vmstate_derive::{Properties, PropertyEnum, VmState};

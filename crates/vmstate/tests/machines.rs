@@ -24,9 +24,10 @@ struct ClockProps {
     frequency: u64,
 }
 
-static FAMILY: MachineFamily = MachineFamily {
-    name: "virt",
-    versions: &[
+static FAMILY: MachineFamily = MachineFamily::new(
+    "virt",
+    "2.0",
+    &[
         MachineVersion { version: "2.0", compat: &[] },
         MachineVersion {
             version: "1.1",
@@ -34,7 +35,8 @@ static FAMILY: MachineFamily = MachineFamily {
         },
         MachineVersion { version: "1.0", compat: compat![("pl011", "fifo-depth", "1")] },
     ],
-};
+);
+const _: () = FAMILY.require(DEVICES);
 const DEVICES: &[DeviceType] = &[DeviceType::of::<Pl011Props>()];
 
 fn properties(machine: &str, globals: &[&str], own: &[(&str, &str)]) -> Result<Pl011Props, String> {
@@ -77,7 +79,7 @@ fn what_nothing_takes_is_refused_with_what_would_be_taken() {
     );
     assert_eq!(
         refused(&["pl011.migrate-clk=maybe"]),
-        "global setting: property 'pl011.migrate-clk' does not accept 'maybe'; it accepts on and off"
+        "global setting: property 'pl011.migrate-clk' does not accept 'maybe'; it accepts on (yes, true, y) and off (no, false, n)"
     );
     assert_eq!(
         refused(&["pl011.fifo-depth=65536"]),
@@ -88,7 +90,7 @@ fn what_nothing_takes_is_refused_with_what_would_be_taken() {
         "global setting: there is no device type 'pl012' with properties; there are pl011"
     );
     assert_eq!(refused(&["pl011=1"]), "global setting: 'pl011=1' is not of the form TYPE.PROPERTY=VALUE");
-    for text in ["+1", "0x", "0x+1", "", " 1", "-1", "1k"] {
+    for text in ["+1", "0x", "0x+1", "", " 1", "-1", "1k", "010"] {
         assert!(refused(&[&format!("pl011.fifo-depth={text}")]).contains("does not accept"), "{text}");
     }
     let own = properties("virt-2.0", &[], &[("fifo-depth", "x")]).unwrap_err();

@@ -70,8 +70,11 @@ Both ends of a migration need the same --machine and --memory.";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let Accel::Soft = args.accel;
-    let machine = types::find(&args.machine).map_err(|text| Failure::usage(anyhow!(text)))?;
+    let machine = types::find(&args.machine).map_err(|error| Failure::usage(error.into()))?;
     let settings = types::settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
+    for warning in settings.warnings() {
+        output.note(&format!("warning: {warning}"));
+    }
     let options = Options {
         settings,
         memory_bytes: args.memory.0,

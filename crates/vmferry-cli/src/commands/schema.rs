@@ -6,7 +6,6 @@
 //! | 2 | there is no such machine type |
 //! | 4 | the host lacks what a machine needs |
 
-use anyhow::anyhow;
 use vmferry::Machine as _;
 use vmferry_inspect::schema_dump::{SchemaDump, SectionSchema};
 use vmferry_vmm::machine::{Config, FerryVirt, MEMORY_MIN, types};
@@ -32,7 +31,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let name = args.machine.as_deref().unwrap_or("ferry-virt");
-    let machine_type = types::find(name).map_err(|text| Failure::usage(anyhow!(text)))?;
+    let machine_type = types::find(name).map_err(|error| Failure::usage(error.into()))?;
     let settings = types::settings(machine_type, Vec::new()).or_environment()?;
     // The sections are those of a machine; its least memory is never touched.
     let machine = FerryVirt::new(Config {

@@ -3,7 +3,9 @@
 //! A property of a newer device is off in the machine types that are older than it; that keeps their streams loadable
 //! by the releases that had no such property (`docs/spec/compat.md` sections 2 and 3).
 
-use vmstate::machine::{DeviceType, Global, MachineFamily, MachineType, MachineVersion, SettingError, Settings};
+use vmstate::machine::{
+    DeviceType, Global, MachineError, MachineFamily, MachineType, MachineVersion, SettingError, Settings,
+};
 use vmstate::{Compat, compat};
 
 use crate::cpu::HartProps;
@@ -15,15 +17,22 @@ const COMPAT_1_1: Compat = compat![("serial", "migrate-fifo-timeout", "off")];
 /// Of 1.1, not before: the hart sends its counters.
 const COMPAT_1_0: Compat = compat![("riscv_hart", "migrate-counters", "off")];
 
+/// The release of the reference machine that this is; machine types age by it.
+const RELEASE: &str = "2.0";
+
 /// The family; its own name stands for the newest version.
-pub static FERRY_VIRT: MachineFamily = MachineFamily {
-    name: "ferry-virt",
-    versions: &[
+pub static FERRY_VIRT: MachineFamily = MachineFamily::new(
+    "ferry-virt",
+    RELEASE,
+    &[
         MachineVersion { version: "2.0", compat: compat![] },
         MachineVersion { version: "1.1", compat: COMPAT_1_1 },
         MachineVersion { version: "1.0", compat: COMPAT_1_0 },
     ],
-};
+);
+
+/// A wrong entry does not compile.
+const _: () = FERRY_VIRT.require(DEVICE_TYPES);
 
 /// The types of device that have properties.
 pub const DEVICE_TYPES: &[DeviceType] = &[DeviceType::of::<SerialProps>(), DeviceType::of::<HartProps>()];
@@ -32,12 +41,9 @@ pub const DEVICE_TYPES: &[DeviceType] = &[DeviceType::of::<SerialProps>(), Devic
 ///
 /// # Errors
 ///
-/// There is none; the text lists those that there are.
-pub fn find(name: &str) -> Result<MachineType, String> {
-    FERRY_VIRT.find(name).ok_or_else(|| {
-        let known: Vec<String> = FERRY_VIRT.machine_types().map(|machine| machine.name()).collect();
-        format!("there is no machine type '{name}'; there are {} (and ferry-virt, the newest)", known.join(", "))
-    })
+/// There is none, and the text lists those that there are; or it was removed, and the text says what to do.
+pub fn find(name: &str) -> Result<MachineType, MachineError> {
+    FERRY_VIRT.select(name)
 }
 
 /// The settings of a machine type with those of the command line.
@@ -74,6 +80,8 @@ mod tests {
         for wrong in ["serial.migrate-fifo=on", "sreial.migrate-fifo-timeout=on", "serial.migrate-fifo-timeout=7"] {
             assert!(settings(find("ferry-virt").unwrap(), vec![wrong.parse().unwrap()]).is_err(), "{wrong}");
         }
-        assert!(find("ferry-virt-3.0").unwrap_err().contains("ferry-virt-2.0, ferry-virt-1.1, ferry-virt-1.0"));
+        assert!(
+            find("ferry-virt-3.0").unwrap_err().to_string().contains("ferry-virt-2.0, ferry-virt-1.1, ferry-virt-1.0")
+        );
     }
 }
