@@ -1,6 +1,7 @@
-//! Cuts the sections of devices out of streams: `sections STREAM SECTIONS [STREAM SECTIONS]…`.
+//! Cuts the sections of devices out of streams: `sections STREAM SECTIONS KEEP [STREAM SECTIONS KEEP]…`.
 //!
-//! What `tests/data/record.py` calls. The form is on the page of `tests/streams/sections.rs`.
+//! KEEP has parts of id strings, separated by commas: sections with one of them are kept; an empty one keeps all. What
+//! `tests/data/record.py` calls. The form is on the page of `tests/streams/sections.rs`.
 
 #![allow(clippy::indexing_slicing, reason = "that of the tests, whose module this uses")]
 
@@ -13,9 +14,10 @@ mod sections;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    for pair in arguments.chunks(2) {
-        let [stream, target] = pair else { return Err("a stream without a name for its sections".into()) };
-        let sections = sections::of_stream(&fs::read(stream)?)?;
+    for task in arguments.chunks(3) {
+        let [stream, target, keep] = task else { return Err("a stream without names for its sections".into()) };
+        let mut sections = sections::of_stream(&fs::read(stream)?)?;
+        sections.retain(|section| keep.split(',').any(|part| section.device.idstr.contains(part)));
         fs::write(target, zstd::encode_all(sections::to_text(&sections).as_bytes(), 19)?)?;
     }
     Ok(())

@@ -40,4 +40,5 @@ pub mod pflash;
 pub mod riscv;
 pub mod serial;
 pub mod system;
+pub mod virtio;
 pub mod x86;

@@ -10,7 +10,7 @@ The folder has executables `qemu-VERSION-TARGET`. What is recorded stands in `re
     target     of QEMU
     args       the machine; `{zeros}` is a file of 64 KiB of zeros, `{image}` one with the octets of `image`, `{rom}` one of
                64 KiB that an x86 CPU starts with them, `{disk}` an empty disk of 1 MiB, `{pipe}` for `-serial pipe:{pipe}` a
-               pipe that takes nothing any more, `{tty}` a terminal
+               pipe that takes nothing any more, `{tty}` a terminal, `{folder}` the one of all these
     image      octets in hexadecimal: a program
     accel      instead of `tcg`
     steps      what is done before the migration, in order:
@@ -20,6 +20,8 @@ The folder has executables `qemu-VERSION-TARGET`. What is recorded stands in `re
                {"run": 200}                         the guest runs for so many milliseconds, or until it stops itself
                {"pipe": "text"}, {"tty": "text"}    what QEMU reads from the pipe, or from the terminal
                {"wait": 50}                         milliseconds in which nothing is done
+               {"virtio": {…}}                      a driver takes a virtio device, see virtio_driver.py
+    keep       part of the id string of the sections to keep, or a list of such; without it all are kept
 
 A machine is stopped all the time if no step runs it. With a REGULAR_EXPRESSION only names that match it are recorded. The streams
 themselves are not kept: `cargo run --example sections` cuts the sections of devices out of them.
@@ -36,6 +38,8 @@ import sys
 import tempfile
 import time
 
+import virtio_driver
+
 HERE = pathlib.Path(__file__).parent
 
 
@@ -50,6 +54,7 @@ class Files:
         (folder / "zeros").write_bytes(bytes(65536))
         (folder / "disk").write_bytes(bytes(1 << 20))
         self.names = {name: str(folder / name) for name in ("zeros", "image", "rom", "disk", "pipe")}
+        self.names["folder"] = str(folder)
         for end in ("in", "out"):
             path = folder / f"pipe.{end}"
             path.unlink(missing_ok=True)
@@ -68,8 +73,8 @@ class Files:
 
 
 class Machine:
-    def __init__(self, qemu, accel, arguments, folder, files):
-        self.files = files
+    def __init__(self, qemu, accel, arguments, folder, files, target):
+        self.files, self.target, self.driven = files, target, 0
         path = folder / "qtest"
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX)
@@ -101,6 +106,11 @@ class Machine:
         while not (answer := self.tester.readline()).startswith("OK"):
             if not answer or answer.startswith(("FAIL", "ERR")):
                 sys.exit(f"{text}: {answer}")
+        return answer.removeprefix("OK").strip()
+
+    def write(self, address, octets):
+        if octets:
+            self.qtest(f"write {address:#x} {len(octets):#x} 0x{octets.hex()}")
 
     def step(self, step):
         if "qtest" in step:
@@ -113,6 +123,9 @@ class Machine:
             os.write(self.files.pipe_in, step["pipe"].encode())
         elif "tty" in step:
             os.write(self.files.terminal, step["tty"].encode())
+        elif "virtio" in step:
+            virtio_driver.Driver(self, self.target, self.driven, step["virtio"]).run()
+            self.driven += 1
         elif "wait" in step:
             time.sleep(step["wait"] / 1000)
         else:
@@ -146,7 +159,7 @@ def main():
                     files = Files(folder, recording.get("image", ""))
                     arguments = [argument.format(**files.names) for argument in recording["args"]]
                     qemu = qemus / f"qemu-{version}-{recording['target']}"
-                    machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder, files)
+                    machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder, files, recording["target"])
                     for step in recording.get("steps", []):
                         machine.step(step)
                     stream = folder / f"{name}.bin"
@@ -154,7 +167,9 @@ def main():
                         sys.exit(f"{name}: the migration failed")
                     files.close()
                     print(name, stream.stat().st_size, "octets", flush=True)
-                    cut += [str(stream), str(HERE / f"{name}.jsonl.zst")]
+                    keep = recording.get("keep", "")
+                    keep = keep if isinstance(keep, str) else ",".join(keep)
+                    cut += [str(stream), str(HERE / f"{name}.jsonl.zst"), keep]
         subprocess.run(cut, check=True, cwd=HERE)
 
 

@@ -1,6 +1,7 @@
 //! One section through one image: there and back, and as the sample of the image's generated tests.
 
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use vmferry_wire::description::Vmsd;
 use vmstate::testkit::{self, Case};
@@ -38,13 +39,21 @@ pub(crate) fn image<I: Image + Default>() -> Entry {
 
 /// The image that a section goes through over a template, made from what its description says about configuration.
 pub(crate) fn image_over<I: Image>(template: fn(&Vmsd) -> I) -> Entry {
-    let type_path = std::any::type_name::<I>();
+    image_at(move |section| template(section.vmsd().unwrap()))
+}
+
+/// The image that a section goes through over a template, made from what its header and its description say.
+pub(crate) fn image_at<I: Image>(template: impl Fn(&Section) -> I + 'static) -> Entry {
+    let (type_path, template) = (std::any::type_name::<I>(), Rc::new(template));
     Entry {
         type_path: type_path.split_once("::").map_or(type_path, |(_, path)| path),
         schema: I::SCHEMA,
         is_for: |_| true,
-        check: Box::new(move |section| check(template, section)),
-        kit: Box::new(move |section| kit(template, section)),
+        check: Box::new({
+            let template = Rc::clone(&template);
+            move |section| check(template(section), section)
+        }),
+        kit: Box::new(move |section| kit(template(section), section)),
     }
 }
 
@@ -70,10 +79,10 @@ impl Entry {
     }
 }
 
-fn check<I: VmState<Props: Default>>(template: fn(&Vmsd) -> I, section: &Section) -> Result<(), String> {
+fn check<I: VmState<Props: Default>>(template: I, section: &Section) -> Result<(), String> {
     let vmsd = section.vmsd().ok_or("is for a section without description")?;
     let props = I::Props::default();
-    let mut image = template(vmsd);
+    let mut image = template;
     let mut input = Input::from_slice(&section.body, 0);
     image.decode(&props, section.version, &mut input).map_err(|error| format!("does not load: {error}"))?;
     let used = input.offset();
@@ -98,9 +107,9 @@ fn check<I: VmState<Props: Default>>(template: fn(&Vmsd) -> I, section: &Section
     described::compare(&description, vmsd).map_err(|what| format!("is described otherwise: {what}"))
 }
 
-fn kit<I: Image>(template: fn(&Vmsd) -> I, section: &Section) {
+fn kit<I: Image>(template: I, section: &Section) {
     let vmsd = section.vmsd().unwrap();
-    let (props, template) = (I::Props::default(), template(vmsd));
+    let props = I::Props::default();
     let mut sample = template.clone();
     sample.decode(&props, section.version, &mut Input::from_slice(&section.body, 0)).unwrap();
     let case = Case { props, template, samples: vec![sample] };

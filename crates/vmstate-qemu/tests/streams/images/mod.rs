@@ -2,6 +2,7 @@
 
 mod boards;
 mod riscv;
+mod virtio;
 mod x86;
 
 use vmferry_wire::description::{Contents, Field, Vmsd};
@@ -10,7 +11,7 @@ use crate::round_trip::Entry;
 
 /// Every image, in the order of the table.
 pub(crate) fn all() -> Vec<Entry> {
-    [boards::entries(), riscv::entries(), x86::entries()].into_iter().flatten().collect()
+    [boards::entries(), riscv::entries(), virtio::entries(), x86::entries()].into_iter().flatten().collect()
 }
 
 /// The entries of a field: one, or one for each element. A number behind the name tells equal names apart.
