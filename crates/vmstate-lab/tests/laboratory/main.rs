@@ -1,0 +1,27 @@
+//! The laboratory of this project: each recipe for changing a device, and each real break, as releases side by side.
+//!
+//! | folder | one file for each | source |
+//! |---|---|---|
+//! | `recipes` | way to change a device and keep migration | `docs/spec/compat.md` section 6 |
+//! | `breaks` | migration that broke in a release of QEMU | `docs/spec/compat.md` section 8 |
+//!
+//! Releases are modules of a file, from old to new; each is what the program was in that release.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
+
+/// Machine types of a release: `family! { board 1.1: "1.1", "1.0" [("rtc", "migrate-alarm", "off")] }`, newest first,
+/// each with what sets it apart from the next newer one.
+macro_rules! family {
+    ($release:literal: $($version:literal $([$($compat:tt),+ $(,)?])?),+ $(,)?) => {
+        static FAMILY: vmstate::MachineFamily = vmstate::MachineFamily {
+            name: "board",
+            versions: &[$(
+                vmstate::MachineVersion { version: $version, compat: vmstate::compat![$($($compat),+)?] }
+            ),+],
+        };
+    };
+}
+
+mod breaks;
+mod plain;
+mod recipes;
