@@ -13,10 +13,9 @@
 //! ```
 //! # macro_rules! family {
 //! #     ($name:ident at $release:literal: $($version:literal),+) => {
-//! #         static $name: MachineFamily = MachineFamily {
-//! #             name: "board",
-//! #             versions: &[$(vmstate::MachineVersion { version: $version, compat: vmstate::compat![] }),+],
-//! #         };
+//! #         static $name: MachineFamily = MachineFamily::new("board", $release, &[
+//! #             $(vmstate::MachineVersion { version: $version, compat: vmstate::compat![] }),+
+//! #         ]);
 //! #     };
 //! # }
 //! # macro_rules! device {

@@ -9,16 +9,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
-/// Machine types of a release: `family! { board 1.1: "1.1", "1.0" [("rtc", "migrate-alarm", "off")] }`, newest first,
-/// each with what sets it apart from the next newer one.
+/// Machine types of a release: `family! { "1.1": "1.1", "1.0" [("rtc", "migrate-alarm", "off")] }`, newest first, each
+/// with what sets it apart from the next newer one.
 macro_rules! family {
     ($release:literal: $($version:literal $([$($compat:tt),+ $(,)?])?),+ $(,)?) => {
-        static FAMILY: vmstate::MachineFamily = vmstate::MachineFamily {
-            name: "board",
-            versions: &[$(
-                vmstate::MachineVersion { version: $version, compat: vmstate::compat![$($($compat),+)?] }
-            ),+],
-        };
+        static FAMILY: vmstate::MachineFamily = vmstate::MachineFamily::new("board", $release, &[$(
+            vmstate::MachineVersion { version: $version, compat: vmstate::compat![$($($compat),+)?] }
+        ),+]);
     };
 }
 
