@@ -9,8 +9,17 @@
 //! | 7, 8: contents of lists, trees and pinned images in the field | left out on their side; ours has none |
 //! | 8: contents of a temporary structure in the field | in place of it: ours are fields of the image |
 //! | no defect: a codec that its release calls by another name | [`same_type`] has them |
+//! | no defect: a field that older releases call by another name | [`RENAMED`] has them |
 
 use vmferry_wire::description::{Contents, Field, Vmsd};
+
+/// Fields that have several names in the releases: name of the state, name here, name there.
+const RENAMED: [(&str, &str, &str); 4] = [
+    ("hpet", "num_timers_save", "num_timers"),
+    ("pckbd", "pending_tmp", "pending"),
+    ("ps2kbd", "parent_obj", "common"),
+    ("ps2mouse", "parent_obj", "common"),
+];
 
 /// Says where the descriptions differ.
 pub(crate) fn compare(ours: &Vmsd, theirs: &Vmsd) -> Result<(), String> {
@@ -19,6 +28,7 @@ pub(crate) fn compare(ours: &Vmsd, theirs: &Vmsd) -> Result<(), String> {
     }
     let within = |what: String| format!("{}.{what}", theirs.name);
     let (mine, others) = (elements(ours).map_err(within)?, elements(theirs).map_err(within)?);
+    let others: Vec<_> = others.into_iter().map(|field| with_name_of_here(&theirs.name, field)).collect();
     for (index, theirs) in others.iter().enumerate() {
         let Some(ours) = mine.get(index) else { return Err(within(format!("{} is missing", theirs.name))) };
         compare_elements(ours, theirs).map_err(within)?;
@@ -46,6 +56,13 @@ fn compare_elements(ours: &Field, theirs: &Field) -> Result<(), String> {
         (Contents::Struct(ours), Contents::Struct(theirs)) => compare(ours, theirs),
         (Contents::Plain, Contents::Plain | Contents::Flat(_)) => Ok(()),
         _ => Err(format!("{} has other contents", ours.name)),
+    }
+}
+
+fn with_name_of_here(state: &str, field: Field) -> Field {
+    match RENAMED.iter().find(|(of, _, there)| (*of, *there) == (state, field.name.as_str())) {
+        Some((_, here, _)) => Field { name: (*here).to_owned(), ..field },
+        None => field,
     }
 }
 
