@@ -34,6 +34,7 @@ pub mod acpi;
 pub mod arrays;
 pub mod fw_cfg;
 pub mod goldfish_rtc;
+pub mod i2c;
 pub mod mc146818rtc;
 pub mod pci;
 pub mod pflash;

@@ -1,6 +1,7 @@
 //! Which image is for which section. Each group of devices has its list.
 
 mod boards;
+mod pc;
 mod riscv;
 mod virtio;
 mod x86;
@@ -11,7 +12,8 @@ use crate::round_trip::Entry;
 
 /// Every image, in the order of the table.
 pub(crate) fn all() -> Vec<Entry> {
-    [boards::entries(), riscv::entries(), virtio::entries(), x86::entries()].into_iter().flatten().collect()
+    let groups = [boards::entries(), riscv::entries(), virtio::entries(), x86::entries(), pc::entries()];
+    groups.into_iter().flatten().collect()
 }
 
 /// The entries of a field: one, or one for each element. A number behind the name tells equal names apart.

@@ -1,0 +1,62 @@
+//! Devices of `pc` and `q35`.
+
+use vmferry_wire::description::Vmsd;
+use vmstate_qemu::acpi::AcpiBuildImage;
+use vmstate_qemu::i2c::{I2cBusImage, Ich9SmbusImage};
+use vmstate_qemu::x86::fdc::IsaFdcImage;
+use vmstate_qemu::x86::hpet::HpetImage;
+use vmstate_qemu::x86::i440fx::{I440FxImage, Piix3Image, Piix4PmImage};
+use vmstate_qemu::x86::i8042::I8042Image;
+use vmstate_qemu::x86::isa::{DmaImage, ParallelImage, PcSpeakerImage, Port92Image, VmMouseImage};
+use vmstate_qemu::x86::ps2::{Ps2KeyboardImage, Ps2MouseImage};
+use vmstate_qemu::x86::q35::{Ich9LpcImage, MchImage};
+
+use super::{elements, has, nested, subsection};
+use crate::round_trip::{Entry, image, image_over};
+
+pub(super) fn entries() -> Vec<Entry> {
+    vec![
+        image::<DmaImage>(),
+        image::<Port92Image>(),
+        image::<PcSpeakerImage>(),
+        image::<ParallelImage>(),
+        image::<VmMouseImage>(),
+        image::<I8042Image>(),
+        image::<Ps2KeyboardImage>(),
+        image::<Ps2MouseImage>(),
+        image::<IsaFdcImage>(),
+        image_over(|vmsd| HpetImage::with_timers(elements(vmsd, "timer").try_into().unwrap())),
+        image::<AcpiBuildImage>(),
+        image::<I2cBusImage>(),
+        image::<I440FxImage>(),
+        image::<Piix3Image>(),
+        image_over(piix4_pm),
+        image::<MchImage>(),
+        image_over(ich9_lpc),
+        image_over(|vmsd| Ich9SmbusImage { has_registers: has(vmsd, "smb"), ..Ich9SmbusImage::default() }),
+    ]
+}
+
+/// Slots for memory and for CPUs, of power management whose subsections begin with `prefix`.
+fn slots(vmsd: &Vmsd, prefix: &str) -> (u32, u32) {
+    let devices = |name: &str, field| {
+        let state = subsection(vmsd, &format!("{prefix}/{name}")).and_then(|part| nested(part, field));
+        state.map_or(0, |state| elements(state, "devs"))
+    };
+    (devices("memhp", "acpi_memory_hotplug"), devices("cpuhp", "cpuhp_state"))
+}
+
+fn piix4_pm(vmsd: &Vmsd) -> Piix4PmImage {
+    let (memory_slots, cpus) = slots(vmsd, "piix4_pm");
+    Piix4PmImage {
+        has_smbus: has(vmsd, "smb"),
+        has_bridges: has(vmsd, "acpi_pci_hotplug.hotplug_select"),
+        has_acpi_index: has(vmsd, "acpi_pci_hotplug.acpi_index"),
+        ..Piix4PmImage::with_slots(memory_slots, cpus)
+    }
+}
+
+fn ich9_lpc(vmsd: &Vmsd) -> Ich9LpcImage {
+    let (memory_slots, cpus) = nested(vmsd, "pm").map_or((0, 0), |pm| slots(pm, "ich9_pm"));
+    Ich9LpcImage::with_slots(memory_slots, cpus)
+}
