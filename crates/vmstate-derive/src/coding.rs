@@ -3,10 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::Ident;
-use syn::spanned::Spanned;
 
 use crate::image::{Counting, Field, Form, Image, Presence};
 use crate::runs::Stretch;
+use crate::spans::at;
 
 /// Writes the newest version.
 pub(crate) fn encode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
@@ -46,7 +46,7 @@ fn encode_version(image: &Image<'_>, stretches: &[Stretch], version: &TokenStrea
     let subsections = image.subsections.iter().map(|subsection| {
         let (ident, ty) = (subsection.ident, subsection.ty);
         let props = nested_props(subsection.props.as_ref());
-        let put = quote_spanned! {ty.span()=>
+        let put = quote_spanned! {at(&ty)=>
             if let ::core::option::Option::Some(__image) = &self.#ident {
                 ::vmstate::derived::put_subsection::<#ty>(__image, #props, __sink)?;
             }
@@ -93,7 +93,7 @@ pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
     let arms = image.subsections.iter().zip(&shapes).enumerate().map(|(index, (subsection, shape))| {
         let (ident, ty) = (subsection.ident, subsection.ty);
         let props = nested_props(subsection.props.as_ref());
-        quote_spanned! {ty.span()=>
+        quote_spanned! {at(&ty)=>
             #index => ::vmstate::derived::get_subsection::<#ty>(&mut self.#ident, #shape.take(), #props, __version, __input)?,
         }
     });
@@ -115,7 +115,7 @@ pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
     let older = image.older.as_ref().map(|older| {
         let minimum = image.minimum;
         let slots = image.subsections.iter().map(|subsection| subsection.ident);
-        quote_spanned! {older.span()=>
+        quote_spanned! {at(&older)=>
             if __version < #minimum && <#older as ::vmstate::VmState>::SCHEMA.loads(__version) {
                 let __forget = |__image: &mut Self| {
                     let _ = &__image;
@@ -140,7 +140,7 @@ pub(crate) fn decode(image: &Image<'_>, stretches: &[Stretch]) -> TokenStream {
 /// The test that decides whether a field by itself is there.
 fn conditional(field: &Field<'_>, version: &TokenStream, coding: TokenStream) -> TokenStream {
     let coding = match &field.presence {
-        Presence::When(test) => quote_spanned!(test.span()=> if #test(&*self, #version) { #coding }),
+        Presence::When(test) => quote_spanned!(at(&test)=> if #test(&*self, #version) { #coding }),
         Presence::Always | Presence::Since(_) => coding,
     };
     match &field.gate {
@@ -151,7 +151,7 @@ fn conditional(field: &Field<'_>, version: &TokenStream, coding: TokenStream) ->
 
 /// What a gate that is off leaves out.
 fn if_open(gate: &Ident, coding: &TokenStream) -> TokenStream {
-    let open = quote_spanned!(gate.span()=> __props.#gate);
+    let open = quote_spanned!(at(&gate)=> __props.#gate);
     quote!(if #open { #coding })
 }
 
@@ -196,16 +196,16 @@ fn get_in_run(field: &Field<'_>) -> TokenStream {
 fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
     let (ident, ty) = (field.ident, field.ty);
     match &field.form {
-        Form::Values(_) | Form::Wire => quote_spanned! {ty.span()=>
+        Form::Values(_) | Form::Wire => quote_spanned! {at(&ty)=>
             ::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;
         },
-        Form::WithProps(props) => quote_spanned! {ty.span()=>
+        Form::WithProps(props) => quote_spanned! {at(&ty)=>
             ::vmstate::derived::put_image(Self::SCHEMA, #index, &self.#ident, &__props.#props, __sink)?;
         },
         Form::Buffer { .. } => quote!(::vmstate::derived::put_buffer(Self::SCHEMA, #index, &self.#ident, __sink);),
         Form::Unused { octets } => quote!(::vmstate::derived::put_unused(Self::SCHEMA, #index, #octets, __sink);),
         Form::Equal { .. } => quote!(::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;),
-        Form::Check { test } => quote_spanned! {test.span()=>
+        Form::Check { test } => quote_spanned! {at(&test)=>
             ::vmstate::derived::check_save(Self::SCHEMA, #index, #test(&*self))?;
         },
         Form::Counted { count, buffer, .. } => {
@@ -222,13 +222,13 @@ fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
             quote!(::vmstate::derived::put_bitmap(Self::SCHEMA, #index, #count, #max, &self.#ident, __sink)?;)
         }
         Form::Le => quote!(::vmstate::derived::put_field(Self::SCHEMA, #index, &self.#ident, __sink)?;),
-        Form::Pinned { version } => quote_spanned! {ty.span()=>
+        Form::Pinned { version } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::put_pinned(Self::SCHEMA, #index, &self.#ident, #version, __sink)?;
         },
-        Form::List { max, .. } => quote_spanned! {ty.span()=>
+        Form::List { max, .. } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::put_list(Self::SCHEMA, #index, #max, &self.#ident, __sink)?;
         },
-        Form::Tree { max, .. } => quote_spanned! {ty.span()=>
+        Form::Tree { max, .. } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::put_tree(Self::SCHEMA, #index, #max, &self.#ident, __sink)?;
         },
     }
@@ -237,10 +237,10 @@ fn put_single(field: &Field<'_>, index: usize) -> TokenStream {
 fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
     let (ident, ty) = (field.ident, field.ty);
     match &field.form {
-        Form::Values(_) | Form::Wire => quote_spanned! {ty.span()=>
+        Form::Values(_) | Form::Wire => quote_spanned! {at(&ty)=>
             ::vmstate::derived::get_field(Self::SCHEMA, #index, &mut self.#ident, __input)?;
         },
-        Form::WithProps(props) => quote_spanned! {ty.span()=>
+        Form::WithProps(props) => quote_spanned! {at(&ty)=>
             ::vmstate::derived::get_image(Self::SCHEMA, #index, &mut self.#ident, &__props.#props, __input)?;
         },
         Form::Buffer { .. } => {
@@ -248,7 +248,7 @@ fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
         }
         Form::Unused { octets } => quote!(::vmstate::derived::get_unused(Self::SCHEMA, #index, #octets, __input)?;),
         Form::Equal { .. } => quote!(::vmstate::derived::get_equal(Self::SCHEMA, #index, self.#ident, __input)?;),
-        Form::Check { test } => quote_spanned! {test.span()=>
+        Form::Check { test } => quote_spanned! {at(&test)=>
             ::vmstate::derived::check_load(Self::SCHEMA, #index, #test(&*self), __input)?;
         },
         Form::Counted { count, buffer, .. } => {
@@ -265,13 +265,13 @@ fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
             quote!(::vmstate::derived::get_bitmap(Self::SCHEMA, #index, #count, #max, &mut self.#ident, __input)?;)
         }
         Form::Le => quote!(::vmstate::derived::get_le(Self::SCHEMA, #index, &mut self.#ident, __input)?;),
-        Form::Pinned { version } => quote_spanned! {ty.span()=>
+        Form::Pinned { version } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::get_pinned(Self::SCHEMA, #index, &mut self.#ident, #version, __input)?;
         },
-        Form::List { max, .. } => quote_spanned! {ty.span()=>
+        Form::List { max, .. } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::get_list(Self::SCHEMA, #index, #max, &mut self.#ident, __input)?;
         },
-        Form::Tree { max, .. } => quote_spanned! {ty.span()=>
+        Form::Tree { max, .. } => quote_spanned! {at(&ty)=>
             ::vmstate::derived::get_tree(Self::SCHEMA, #index, #max, &mut self.#ident, __input)?;
         },
     }
@@ -280,9 +280,9 @@ fn get_single(field: &Field<'_>, index: usize) -> TokenStream {
 /// The number of elements, from the field that holds it.
 fn count_value(count: &Counting) -> TokenStream {
     let field = &count.field;
-    let value = quote_spanned!(field.span()=> self.#field);
+    let value = quote_spanned!(at(&field)=> self.#field);
     match &count.scale {
-        Some(scale) => quote_spanned!(field.span()=> ::vmstate::derived::Scaled(#value, #scale)),
+        Some(scale) => quote_spanned!(at(&field)=> ::vmstate::derived::Scaled(#value, #scale)),
         None => value,
     }
 }

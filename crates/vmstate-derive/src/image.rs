@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 use syn::{Data, DeriveInput, Error, Expr, Fields, Ident, LitInt, LitStr, Path, Result, Type};
 
 use crate::attributes::{FieldAttributes, ImageAttributes};
+use crate::spans::at;
 use crate::{coding, runs, schema, types, unmigratable};
 
 pub(crate) struct Image<'a> {
@@ -132,25 +133,25 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let encode = coding::encode(&image, &runs::encoding(&image.fields));
     let decode = coding::decode(&image, &runs::decoding(&image.fields, image.minimum));
     let is_open = image.gate.as_ref().map(|gate| {
-        quote_spanned! {gate.span()=>
+        quote_spanned! {at(&gate)=>
             fn is_open(__props: &Self::Props) -> bool {
                 __props.#gate
             }
         }
     });
     let checks = image.subsections.iter().enumerate().map(|(index, subsection)| {
-        quote_spanned! {subsection.ty.span()=>
+        quote_spanned! {at(&subsection.ty)=>
             const _: () = ::vmstate::derived::check_subsection(<#ident as ::vmstate::VmState>::SCHEMA, #index);
         }
     });
     let field_checks =
         image.fields.iter().enumerate().filter(|(_, field)| field.refers_to_an_image()).map(|(index, field)| {
-            quote_spanned! {field.ty.span()=>
+            quote_spanned! {at(&field.ty)=>
                 const _: () = ::vmstate::derived::check_field(<#ident as ::vmstate::VmState>::SCHEMA, #index);
             }
         });
     let older_check = image.older.as_ref().map(|older| {
-        quote_spanned! {older.span()=>
+        quote_spanned! {at(&older)=>
             const _: () = ::vmstate::derived::check_older(<#ident as ::vmstate::VmState>::SCHEMA);
         }
     });

@@ -7,6 +7,7 @@ mod properties;
 mod property_enum;
 mod runs;
 mod schema;
+mod spans;
 mod types;
 mod unmigratable;
 
@@ -57,6 +58,7 @@ use proc_macro::TokenStream;
 #[proc_macro_derive(VmState, attributes(vmstate))]
 pub fn vm_state(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    spans::look_at(&input);
     image::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
@@ -84,6 +86,7 @@ pub fn vm_state(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Properties, attributes(properties, property))]
 pub fn properties(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
+    spans::look_at(&input);
     properties::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 

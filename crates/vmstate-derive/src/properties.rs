@@ -19,6 +19,9 @@ use syn::{
     Data, DeriveInput, Error, Expr, Field, Fields, GenericArgument, Ident, LitStr, PathArguments, Result, Token, Type,
 };
 
+use crate::spans::at;
+use crate::types::plain;
+
 /// What a property may be, for messages.
 const KINDS: &str = "a property is a bool, u8, u16, u32, u64, i32, i64, Size, String, OnOffAuto, an enumeration that derives \
                      PropertyEnum, or a Vec of those";
@@ -76,15 +79,15 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                 });
             }
             Property::Flattened { ident, ty } => {
-                flattened.push(quote_spanned!(ty.span()=> <#ty as ::vmstate::Properties>::PROPERTIES));
-                defaults.push(quote_spanned!(ty.span()=> #ident: <#ty as ::vmstate::Properties>::defaults()));
-                inner_sets.push(quote_spanned! {ty.span()=>
+                flattened.push(quote_spanned!(at(&ty)=> <#ty as ::vmstate::Properties>::PROPERTIES));
+                defaults.push(quote_spanned!(at(&ty)=> #ident: <#ty as ::vmstate::Properties>::defaults()));
+                inner_sets.push(quote_spanned! {at(&ty)=>
                     _ if <#ty as ::vmstate::Properties>::PROPERTIES.contains(__name) => {
                         ::vmstate::Properties::set(&mut self.#ident, __name, __value)
                             .map_err(|error| error.of(Self::DEVICE))
                     }
                 });
-                inner_values.push(quote_spanned! {ty.span()=>
+                inner_values.push(quote_spanned! {at(&ty)=>
                     _ if <#ty as ::vmstate::Properties>::PROPERTIES.contains(__name) => {
                         ::vmstate::Properties::value(&self.#ident, __name)
                     }
@@ -164,7 +167,7 @@ impl Own<'_> {
     fn constant(&self) -> Result<TokenStream> {
         let Self { ident, ty, name, default, aliases, old_names, deprecated } = self;
         let (field, value) = (ident.to_string(), constant_of(ty, default)?);
-        let kind = quote_spanned!(ty.span()=> <#ty as ::vmstate::props::PropertyType>::KIND);
+        let kind = quote_spanned!(at(&ty)=> <#ty as ::vmstate::props::PropertyType>::KIND);
         let deprecated = match deprecated {
             Some(text) => quote!(::core::option::Option::Some(#text)),
             None => quote!(::core::option::Option::None),
@@ -195,7 +198,7 @@ impl Own<'_> {
 /// A default as an expression of its type: text becomes a `String`.
 fn owned(ty: &Type, default: &Expr) -> TokenStream {
     match name_of(ty).as_deref() {
-        Some("String") => quote_spanned!(default.span()=> ::std::string::String::from(#default)),
+        Some("String") => quote_spanned!(at(&default)=> ::std::string::String::from(#default)),
         _ => quote!(#default),
     }
 }
@@ -279,13 +282,13 @@ fn property(field: &Field) -> Result<Property<'_>> {
                 "'flatten' stands alone: names and defaults are those of the inner struct",
             ));
         }
-        return Ok(Property::Flattened { ident, ty: &field.ty });
+        return Ok(Property::Flattened { ident, ty: plain(&field.ty) });
     }
     let default = default.ok_or_else(|| {
         Error::new(span, format!("property '{ident}' needs #[property(default = …)]: what a new machine has"))
     })?;
     let name = name.unwrap_or_else(|| LitStr::new(&ident.to_string().replace('_', "-"), ident.span()));
-    Ok(Property::Own(Box::new(Own { ident, ty: &field.ty, name, default, aliases, old_names, deprecated })))
+    Ok(Property::Own(Box::new(Own { ident, ty: plain(&field.ty), name, default, aliases, old_names, deprecated })))
 }
 
 /// The default as constant data, by the type's name.
@@ -301,7 +304,7 @@ fn constant_of(ty: &Type, default: &Expr) -> Result<TokenStream> {
             return Err(Error::new(default.span(), "the default of an array is written as [a, b, …]"));
         };
         let elements = array.elems.iter().map(|value| constant_of(element, value)).collect::<Result<Vec<_>>>()?;
-        return Ok(quote_spanned! {default.span()=> {
+        return Ok(quote_spanned! {at(&default)=> {
             const LIST: &[::vmstate::props::PropertyValue] = &[#(#elements),*];
             ::vmstate::props::PropertyValue::of_static_list(LIST)
         }});
@@ -309,14 +312,14 @@ fn constant_of(ty: &Type, default: &Expr) -> Result<TokenStream> {
     Ok(match name_of(ty).as_deref() {
         Some(name @ ("bool" | "u8" | "u16" | "u32" | "u64" | "i32" | "i64")) => {
             let constructor = format_ident!("of_{name}");
-            quote_spanned!(default.span()=> ::vmstate::props::PropertyValue::#constructor(#default))
+            quote_spanned!(at(&default)=> ::vmstate::props::PropertyValue::#constructor(#default))
         }
-        Some("String") => quote_spanned!(default.span()=> ::vmstate::props::PropertyValue::of_str(#default)),
+        Some("String") => quote_spanned!(at(&default)=> ::vmstate::props::PropertyValue::of_str(#default)),
         Some("i8" | "i16" | "i128" | "isize" | "u128" | "usize" | "f32" | "f64" | "char") => {
             return Err(Error::new(ty.span(), KINDS));
         }
         _ => match ty {
-            Type::Path(_) => quote_spanned!(ty.span()=> <#ty>::property_value(&#default)),
+            Type::Path(_) => quote_spanned!(at(&ty)=> <#ty>::property_value(&#default)),
             _ => return Err(Error::new(ty.span(), KINDS)),
         },
     })

@@ -2,10 +2,10 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::spanned::Spanned;
 use syn::{Ident, LitStr, Path};
 
 use crate::image::{Counting, Field, Form, Image, Presence};
+use crate::spans::at;
 
 pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     let Image { name, version, minimum, .. } = image;
@@ -20,7 +20,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
         .props
         .as_ref()
         .filter(|_| image.has_gates())
-        .map(|props| quote_spanned!(props.span()=> .device(<#props as ::vmstate::Properties>::DEVICE)));
+        .map(|props| quote_spanned!(at(&props)=> .device(<#props as ::vmstate::Properties>::DEVICE)));
     let fields = image.fields.iter().map(|field| {
         let name = &field.name;
         let kind = kind(image, field);
@@ -38,7 +38,7 @@ pub(crate) fn expand(image: &Image<'_>) -> TokenStream {
     let subsections = image.subsections.iter().map(|subsection| {
         let ty = subsection.ty;
         let gate = gate(image, subsection.gate.as_ref());
-        quote_spanned!(ty.span()=> ::vmstate::schema::Subsection::new(<#ty as ::vmstate::VmState>::SCHEMA) #gate)
+        quote_spanned!(at(&ty)=> ::vmstate::schema::Subsection::new(<#ty as ::vmstate::VmState>::SCHEMA) #gate)
     });
     let locals = image.locals.iter().map(ToString::to_string);
     quote! {{
@@ -64,7 +64,7 @@ fn gate(image: &Image<'_>, gate: Option<&Ident>) -> Option<TokenStream> {
     let field = gate.to_string();
     // The first line fails to compile where the name does not exist: with the field's true error, and none from the
     // constant.
-    Some(quote_spanned! {gate.span()=>
+    Some(quote_spanned! {at(&gate)=>
         .gate({
             let _: fn(&#props) -> bool = |__props| __props.#gate;
             ::vmstate::props::name_of::<#props>(#field)
@@ -84,9 +84,9 @@ fn path(path: &Path) -> String {
 fn kind(image: &Image<'_>, field: &Field<'_>) -> TokenStream {
     let ty = field.ty;
     match &field.form {
-        Form::Values(_) | Form::Wire => quote_spanned!(ty.span()=> <#ty as ::vmstate::Wire>::KIND),
+        Form::Values(_) | Form::Wire => quote_spanned!(at(&ty)=> <#ty as ::vmstate::Wire>::KIND),
         Form::WithProps(_) => {
-            quote_spanned!(ty.span()=> ::vmstate::schema::Kind::Struct(<#ty as ::vmstate::VmState>::SCHEMA))
+            quote_spanned!(at(&ty)=> ::vmstate::schema::Kind::Struct(<#ty as ::vmstate::VmState>::SCHEMA))
         }
         Form::Buffer { octets } => quote!(::vmstate::schema::Kind::Buffer { octets: #octets }),
         Form::Unused { octets } => quote!(::vmstate::schema::Kind::Unused { octets: #octets }),
@@ -107,7 +107,7 @@ fn kind(image: &Image<'_>, field: &Field<'_>) -> TokenStream {
             if *buffer {
                 quote!(::vmstate::schema::Kind::CountedBuffer { count: #count, limit: #max })
             } else {
-                let element = quote_spanned!(element.span()=> <#element as ::vmstate::Wire>::KIND);
+                let element = quote_spanned!(at(&element)=> <#element as ::vmstate::Wire>::KIND);
                 quote!(::vmstate::schema::Kind::Counted { element: &#element, count: #count, limit: #max })
             }
         }
@@ -151,7 +151,7 @@ fn kind(image: &Image<'_>, field: &Field<'_>) -> TokenStream {
 }
 
 fn image_of(ty: &syn::Type) -> TokenStream {
-    quote_spanned!(ty.span()=> <#ty as ::vmstate::VmState>::SCHEMA)
+    quote_spanned!(at(&ty)=> <#ty as ::vmstate::VmState>::SCHEMA)
 }
 
 /// The count by the name that its field has in the description.

@@ -21,7 +21,7 @@ pub(crate) fn scalar_octets(name: &Ident) -> Option<usize> {
 }
 
 /// The type without the groups that macros put around it.
-fn plain(ty: &Type) -> &Type {
+pub(crate) fn plain(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => plain(&group.elem),
         Type::Paren(paren) => plain(&paren.elem),
