@@ -5,8 +5,8 @@
 //! | `CPU hotplug state` 1 | `selector` u32, `command` u8; `devs`, one for each CPU that the machine may have (`-smp …,maxcpus=N`) |
 //! | `CPU hotplug device state` 1 | `is_inserting`, `is_removing` bool; `ost_event`, `ost_status` u32 |
 //!
-//! PCs send it once the guest has left the older interface, which is a mere bit for each CPU (`outb 0xaf00 0`; QEMU 11.1
-//! has no other).
+//! PCs send it once the guest has left the older interface, which is a mere bit for each CPU (`outb 0xaf00 0`). QEMU
+//! 11.1 has no other.
 //!
 //! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`pc`, `q35`).
 
