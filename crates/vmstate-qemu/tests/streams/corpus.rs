@@ -31,15 +31,15 @@ fn is_main_channel(path: &Path) -> bool {
 fn every_section_with_an_image_comes_back() {
     let entries = images::all();
     let streams = streams();
-    let (mut passed, mut failures, mut without_description) = (0, Vec::new(), 0);
+    let (mut passed, mut failures) = (0, Vec::new());
     for path in &streams {
         let name = path.file_name().unwrap().to_str().unwrap();
         let octets = zstd::decode_all(&*fs::read(path).unwrap()).unwrap();
-        // Streams that entered postcopy, or were cut, have none.
-        let Ok(sections) = sections::of_stream(&octets) else {
-            without_description += 1;
+        // Such streams have no description.
+        if name.contains("-postcopy.") || name.contains("-cancelled.") {
             continue;
-        };
+        }
+        let sections = sections::of_stream(&octets).unwrap_or_else(|error| panic!("{name}: {error}"));
         for section in &sections {
             match image_of(&entries, section).map(|entry| entry.check(section)) {
                 Some(Ok(())) => passed += 1,
@@ -51,5 +51,4 @@ fn every_section_with_an_image_comes_back() {
     println!("{passed} sections of {} streams came back", streams.len());
     assert!(failures.is_empty(), "{} sections do not come back:\n{}", failures.len(), failures.join("\n"));
     assert!(streams.is_empty() || passed >= 300, "only {passed} sections");
-    assert!(without_description <= 8, "{without_description} streams without a description");
 }
