@@ -32,6 +32,7 @@
 
 pub mod acpi;
 pub mod arrays;
+pub mod cadence_gem;
 pub mod fw_cfg;
 pub mod goldfish_rtc;
 pub mod i2c;
@@ -39,7 +40,9 @@ pub mod mc146818rtc;
 pub mod pci;
 pub mod pflash;
 pub mod riscv;
+pub mod sd;
 pub mod serial;
+pub mod ssi;
 pub mod system;
 pub mod virtio;
 pub mod x86;

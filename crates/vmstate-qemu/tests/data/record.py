@@ -160,11 +160,14 @@ def main():
                     arguments = [argument.format(**files.names) for argument in recording["args"]]
                     qemu = qemus / f"qemu-{version}-{recording['target']}"
                     machine = Machine(qemu, recording.get("accel", "tcg"), arguments, folder, files, recording["target"])
-                    for step in recording.get("steps", []):
-                        machine.step(step)
                     stream = folder / f"{name}.bin"
-                    if not machine.save(stream):
-                        sys.exit(f"{name}: the migration failed")
+                    try:
+                        for step in recording.get("steps", []):
+                            machine.step(step)
+                        if not machine.save(stream):
+                            sys.exit(f"{name}: the migration failed")
+                    finally:
+                        machine.process.kill()
                     files.close()
                     print(name, stream.stat().st_size, "octets", flush=True)
                     keep = recording.get("keep", "")

@@ -3,6 +3,7 @@
 mod boards;
 mod pc;
 mod riscv;
+mod storage;
 mod virtio;
 mod x86;
 
@@ -12,8 +13,13 @@ use crate::round_trip::Entry;
 
 /// Every image, in the order of the table.
 pub(crate) fn all() -> Vec<Entry> {
-    let groups = [boards::entries(), riscv::entries(), virtio::entries(), x86::entries(), pc::entries()];
-    groups.into_iter().flatten().collect()
+    let mut all = boards::entries();
+    all.extend(riscv::entries());
+    all.extend(storage::entries());
+    all.extend(virtio::entries());
+    all.extend(x86::entries());
+    all.extend(pc::entries());
+    all
 }
 
 /// The entries of a field: one, or one for each element. A number behind the name tells equal names apart.
