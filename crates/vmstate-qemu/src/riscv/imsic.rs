@@ -7,7 +7,8 @@
 //!
 //! The numbers of files (one, and one for each guest) and of identities (256) are configuration.
 //!
-//! Source: streams of QEMU 7.2 and 10.0 (version 1) and 11.1 (version 2, the same octets; it loads no other), `virt,aia=aplic-imsic`.
+//! Source: streams of QEMU 7.2 and 10.0 (version 1) and 11.1 (version 2, the same octets; it loads no other),
+//! `virt,aia=aplic-imsic`.
 
 use vmstate::VmState;
 

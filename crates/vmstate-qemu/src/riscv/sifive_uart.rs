@@ -7,8 +7,8 @@
 //! | `txctrl`, `rxctrl`, `div` u32 | always |
 //! | `txfifo` u32, `tx_fifo` a FIFO of 8 octets, `fifo_trigger_handle` timer | since 2 |
 //!
-//! Source: streams of QEMU 7.2 (version 1), 10.0 (2) and 11.1 (3), `sifive_u`; 5.2 sends no such section. Each of them loads its own
-//! version only.
+//! Source: streams of QEMU 7.2 (version 1), 10.0 (2) and 11.1 (3), `sifive_u`; 5.2 sends no such section. Each of them
+//! loads its own version only.
 
 use vmstate::VmState;
 use vmstate::codecs::TimerExpiry;

@@ -15,18 +15,18 @@
 //! | `sd-card/ocr-state` 1 | `ocr` u32, `ocr_power_timer` timer | the card is not powered up |
 //! | `sd-card/ext_csd_modes-state` 1 | `ext_csd_rw` u8 × 192 | by an eMMC, in 11.1 |
 //!
-//! The schema dump of 11.1 has a second subsection of the last name, with the state of a replay protected block: a loader that looks
-//! names up finds the first, so such a card could not be loaded. No recorded machine sent it.
+//! The schema dump of 11.1 has a second subsection of the last name, with the state of a replay protected block: a
+//! loader that looks names up finds the first, so such a card could not be loaded. No recorded machine sent it.
 //!
-//! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`virt` of riscv64 with `sdhci-pci`, `sifive_u`), and their schema dumps. They load
-//! version 2 only.
+//! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`virt` of riscv64 with `sdhci-pci`, `sifive_u`), and their schema
+//! dumps. They load version 2 only.
 
 use vmstate::VmState;
 use vmstate::codecs::TimerExpiry;
 
 use crate::arrays::Table;
 
-/// Most groups for write protection: those of a card of 2 TiB, the largest that the specification allows.
+/// Most groups for write protection: far above those of the cards seen, whose bits fit into one word.
 pub const WRITE_GROUPS_MAX: usize = 1 << 20;
 
 /// A card as QEMU 11.1 sends it.

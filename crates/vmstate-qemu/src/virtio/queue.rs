@@ -8,7 +8,8 @@
 //! | 2 | index up to which the device has looked | |
 //! | 2 | vector, `ffff` for none | PCI with MSI-X |
 //!
-//! Only the queues before the first one of size 0 are there. Tables of 1024 elements, used or not, are in the subsections.
+//! Only the queues before the first one of size 0 are there. Tables of 1024 elements, used or not, are in the
+//! subsections.
 //!
 //! Source: `docs/spec/virtio-state.md` section 1.4.
 
