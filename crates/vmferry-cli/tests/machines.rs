@@ -19,20 +19,61 @@ fn machines_are_listed_newest_first_with_what_is_in_effect() {
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let fifo = json!({"device": "serial", "property": "migrate-fifo-timeout", "value": "off"});
     let counters = json!({"device": "riscv_hart", "property": "migrate-counters", "value": "off"});
+    let machine = |version: &str, deprecated_in: &str, removed_in: &str, compat: Value| {
+        json!({"name": format!("ferry-virt-{version}"), "default": false, "deprecated": false, "compat": compat,
+               "deprecated_in": deprecated_in, "removed_in": removed_in, "islands": []})
+    };
+    let mut newest = machine("2.0", "5.0", "8.0", json!([]));
+    newest["default"] = json!(true);
+    newest["alias"] = json!("ferry-virt");
+    let document = ran.document();
     assert_eq!(
-        ran.document(),
-        json!({"machines": [
-            {"name": "ferry-virt-2.0", "default": true, "compat": []},
-            {"name": "ferry-virt-1.1", "default": false, "compat": [fifo]},
-            {"name": "ferry-virt-1.0", "default": false, "compat": [fifo, counters]},
-        ]})
+        document["machines"],
+        json!([
+            newest,
+            machine("1.1", "4.1", "7.1", json!([fifo])),
+            machine("1.0", "4.0", "7.0", json!([fifo, counters])),
+        ])
     );
+    assert_eq!((&document["release"], &document["removed"]), (&json!("2.0"), &json!([])));
     let text = run(&["machines"]).stdout;
     assert!(
         text.starts_with("ferry-virt-2.0 (default)\nferry-virt-1.1\n  serial.migrate-fifo-timeout=off\n"),
         "{text}"
     );
     assert_eq!(run(&["machines", "--quiet"]).stdout, "");
+}
+
+#[test]
+fn device_types_are_listed_with_what_their_properties_accept() {
+    let document = run(&["machines", "--json"]).document();
+    let serial = document["devices"].as_array().unwrap().iter().find(|device| device["name"] == "serial").unwrap();
+    assert_eq!(
+        serial["properties"],
+        json!([{"name": "migrate-fifo-timeout", "type": "bool", "default": "on", "aliases": [], "old_names": [],
+                "accepted": "on (yes, true, y) and off (no, false, n)", "deprecated": null}])
+    );
+    assert_eq!((&serial["parents"], &serial["removed"]), (&json!([]), &json!([])));
+}
+
+/// No release of the reference machine was an island; `vmstate` tests the answer for one that was.
+#[test]
+fn what_a_guest_of_a_release_needs_is_told_of_releases_that_are_known() {
+    for release in ["1.0", "1.1", "2.0"] {
+        let ran = run(&["machines", "--json", "--started-on", release]);
+        assert_eq!(ran.code, Some(0));
+        for machine in ran.document()["machines"].as_array().unwrap() {
+            assert_eq!(machine["sticky"], json!([]), "{machine}");
+        }
+    }
+    let newer = run(&["machines", "--started-on", "2.0.1"]);
+    assert_eq!(newer.code, Some(2));
+    assert!(
+        newer.stderr.contains("this is release 2.0: it does not know what guests of 2.0.1 need"),
+        "{}",
+        newer.stderr
+    );
+    assert_eq!(run(&["machines", "--started-on", "two"]).code, Some(2));
 }
 
 #[test]

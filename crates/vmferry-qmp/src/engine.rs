@@ -8,9 +8,10 @@ use std::thread;
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
 use vmferry::{Error, Incoming, Migration};
+use vmstate::machine::DeviceType;
 
 use crate::error::CommandError;
-use crate::monitor::{CapabilitiesUpdate, Monitor, ParametersUpdate};
+use crate::monitor::{CapabilitiesUpdate, MachineInfo, Monitor, ParametersUpdate};
 
 /// The guest and its process, as clients command them.
 ///
@@ -35,6 +36,12 @@ pub trait Guest: Send + Sync + 'static {
 
     /// Ends the process.
     fn quit(&self);
+
+    /// The machine types that the program can make; [`Monitor::machines`].
+    fn machines(&self) -> Vec<MachineInfo>;
+
+    /// The types of device that have properties.
+    fn device_types(&self) -> Vec<DeviceType>;
 
     /// A guest that was awaited did not arrive: ends the process with status 1.
     fn incoming_failed(&self, error: &Error);
@@ -135,6 +142,14 @@ impl<G: Guest> Monitor for EngineMonitor<G> {
 
     fn close_fd(&self, name: &str) -> Result<(), CommandError> {
         self.migration.descriptors().close(name).map_err(CommandError::generic)
+    }
+
+    fn machines(&self) -> Vec<MachineInfo> {
+        self.guest.machines()
+    }
+
+    fn device_types(&self) -> Vec<DeviceType> {
+        self.guest.device_types()
     }
 }
 

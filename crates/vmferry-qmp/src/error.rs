@@ -56,6 +56,12 @@ impl CommandError {
         Self { class: ErrorClass::CommandNotFound, desc: desc.into() }
     }
 
+    /// An error of class `DeviceNotFound`.
+    #[must_use]
+    pub fn device_not_found(desc: impl Into<String>) -> Self {
+        Self { class: ErrorClass::DeviceNotFound, desc: desc.into() }
+    }
+
     /// The value of the reply's member `error`.
     pub(crate) fn to_value(&self) -> Value {
         json!({ "class": self.class.name(), "desc": self.desc })

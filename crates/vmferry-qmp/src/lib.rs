@@ -1,7 +1,8 @@
 //! QMP server and client for migration.
 //!
 //! The server lets an ordinary QMP client control a machine that implements [`Monitor`]: `query-status`, `stop`,
-//! `cont`, `quit`, the commands of migration, `getfd` and `closefd`, and events. The client controls such machines, and
+//! `cont`, `quit`, the commands of migration, `getfd` and `closefd`, `query-machines` and the lists of properties, and
+//! events. The client controls such machines, and
 //! QEMU's. [`EngineMonitor`] is the monitor of a machine that the engine moves; what only the machine knows is a
 //! [`Guest`].
 //!
@@ -58,6 +59,6 @@ pub use engine::{EngineMonitor, Guest};
 pub use error::{CommandError, ErrorClass, ServerError};
 pub use events::EventBus;
 pub use framing::{Fault, Limits, Splitter};
-pub use monitor::{CapabilitiesUpdate, Monitor, ParametersUpdate};
+pub use monitor::{CapabilitiesUpdate, MachineInfo, Monitor, ParametersUpdate};
 pub use server::{CLIENTS_LIMIT, Server};
 pub use socket_path::{SocketPath, SocketPathError};

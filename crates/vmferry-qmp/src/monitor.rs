@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmstate::machine::{DeviceType, MachineType};
 
 use crate::error::CommandError;
 
@@ -88,6 +89,33 @@ pub trait Monitor: Send + Sync {
     /// # Errors
     /// No such name.
     fn close_fd(&self, name: &str) -> Result<(), CommandError>;
+
+    /// The machine types that the program can make, newest first in each family.
+    fn machines(&self) -> Vec<MachineInfo>;
+
+    /// The types of device that have properties.
+    fn device_types(&self) -> Vec<DeviceType>;
+}
+
+/// A machine type as `query-machines` tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineInfo {
+    /// Its name, and what sets it apart from the newest.
+    pub machine_type: MachineType,
+    /// Whether the program makes one of these if it is not told which.
+    pub is_default: bool,
+    /// Most CPUs.
+    pub cpu_max: u64,
+    /// Whether CPUs can be added to a running machine.
+    pub has_hotpluggable_cpus: bool,
+    /// Whether memory can be put on several NUMA nodes.
+    pub has_numa_memory: bool,
+    /// Whether it has ACPI tables.
+    pub has_acpi: bool,
+    /// Name of the block of main memory.
+    pub default_ram_id: Option<String>,
+    /// Type of its CPUs.
+    pub default_cpu_type: Option<String>,
 }
 
 /// Which parameters to change, and to what.

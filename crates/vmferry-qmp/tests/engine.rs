@@ -22,7 +22,8 @@ use vmferry::control::{Event, RunState};
 use vmferry::dirty::DirtyLog;
 use vmferry::memory::RamBlock;
 use vmferry::{Error, Incoming, Machine, Migration};
-use vmferry_qmp::{Client, ClientError, CommandError, EngineMonitor, EventBus, Guest, Server};
+use vmferry_qmp::{Client, ClientError, CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Server};
+use vmstate::machine::DeviceType;
 use vmstate::{Refused, Registry};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -91,6 +92,14 @@ impl Guest for Told {
     }
 
     fn quit(&self) {}
+
+    fn machines(&self) -> Vec<MachineInfo> {
+        Vec::new()
+    }
+
+    fn device_types(&self) -> Vec<DeviceType> {
+        Vec::new()
+    }
 
     fn incoming_failed(&self, error: &Error) {
         self.failed.send(error.to_string()).unwrap();

@@ -284,12 +284,59 @@ fn quit_is_answered_before_the_machine_ends() {
 }
 
 #[test]
+fn machine_types_are_listed_with_their_lists_on_demand() {
+    let served = serve();
+    let mut client = client(&served);
+    let facts = |name: &str| {
+        json!({"name": name, "cpu-max": 8, "hotpluggable-cpus": false, "numa-mem-supported": true, "acpi": true,
+               "deprecated": name != "virt-8.2", "default-ram-id": "mach-virt.ram"})
+    };
+    let mut expected = [facts("virt-8.2"), facts("virt-5.1"), facts("virt-5.0")];
+    expected[0]["alias"] = json!("virt");
+    expected[0]["is-default"] = json!(true);
+    assert_eq!(client.execute("query-machines", Value::Null).unwrap(), json!(expected));
+    let entry = |of: &str, property: &str, value: &str| json!({"qom-type": of, "property": property, "value": value});
+    let depth = entry("pl011", "fifo-depth", "1");
+    expected[0]["compat-props"] = json!([]);
+    expected[1]["compat-props"] = json!([depth]);
+    // Each entry in the order of application, also the one that a later one overrides.
+    let own = [entry("pl011", "migrate-clk", "off"), entry("sys-bus-device", "fifo-depth", "8")];
+    expected[2]["compat-props"] = json!([depth, own[0], own[1]]);
+    assert_eq!(client.execute("query-machines", json!({"compat-props": true})).unwrap(), json!(expected));
+    let (class, _) = refusal(client.execute("query-machines", json!({"compat-props": "on"})));
+    assert_eq!(class, "GenericError");
+}
+
+#[test]
+fn properties_of_a_type_are_listed_with_qemus_types_and_their_defaults() {
+    let served = serve();
+    let mut client = client(&served);
+    for command in ["device-list-properties", "qom-list-properties"] {
+        assert_eq!(
+            client.execute(command, json!({"typename": "pl011"})).unwrap(),
+            json!([
+                {"name": "migrate-clk", "type": "bool", "description": "on/off", "default-value": true},
+                {"name": "fifo-depth", "type": "uint32", "default-value": 16},
+                {"name": "dma", "type": "OnOffAuto", "description": "on/off/auto", "default-value": "auto"},
+                {"name": "lines", "type": "list", "default-value": [1, 2]},
+            ])
+        );
+        // The classes of error are QEMU's: of an unknown type, of one that only others derive from, of none.
+        assert_eq!(refusal(client.execute(command, json!({"typename": "nonesuch"}))).0, "DeviceNotFound");
+        let (class, text) = refusal(client.execute(command, json!({"typename": "sys-bus-device"})));
+        assert_eq!(class, "GenericError");
+        assert!(text.contains("these are pl011"), "{text}");
+        assert_eq!(refusal(client.execute(command, Value::Null)).0, "GenericError");
+    }
+}
+
+#[test]
 fn every_command_that_is_listed_exists() {
     let served = serve();
     let mut client = client(&served);
     let list = client.execute("query-commands", Value::Null).unwrap();
     let names: Vec<_> = list.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect();
-    assert!(names.len() >= 17, "{names:?}");
+    assert!(names.len() >= 20, "{names:?}");
     for name in names.iter().filter(|name| *name != "qmp_capabilities") {
         // No command has this argument, so none is executed.
         let (class, _) = refusal(client.execute(name, json!({"no-such-argument": 1})));

@@ -9,11 +9,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use vmferry::channel::Uri;
 use vmferry::control::{Event, RunState};
 use vmferry::{Error, Incoming, Machine as _, Migration};
-use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, Monitor as _, Server};
-use vmstate::machine::Settings;
+use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Monitor as _, Server};
+use vmstate::machine::{DeviceType, Settings};
 
 use crate::devices::uart::CharSink;
-use crate::machine::{Config, ConfigError, FerryVirt};
+use crate::machine::board::RAM_BLOCK;
+use crate::machine::{Config, ConfigError, FerryVirt, types};
 
 /// Where the guest's characters go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +202,26 @@ impl Guest for Process {
     fn quit(&self) {
         // Nobody listens any more if the process is ending for another reason.
         let _ = self.tell.send(End::Quit);
+    }
+
+    fn machines(&self) -> Vec<MachineInfo> {
+        types::FERRY_VIRT
+            .machine_types()
+            .map(|machine_type| MachineInfo {
+                machine_type,
+                is_default: machine_type.is_newest(),
+                cpu_max: 1,
+                has_hotpluggable_cpus: false,
+                has_numa_memory: false,
+                has_acpi: false,
+                default_ram_id: Some(RAM_BLOCK.to_owned()),
+                default_cpu_type: None,
+            })
+            .collect()
+    }
+
+    fn device_types(&self) -> Vec<DeviceType> {
+        types::DEVICE_TYPES.to_vec()
     }
 
     fn incoming_failed(&self, error: &Error) {

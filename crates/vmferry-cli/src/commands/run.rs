@@ -75,6 +75,11 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     for warning in settings.warnings() {
         output.note(&format!("warning: {warning}"));
     }
+    let sticky: Vec<String> = settings.sticky().iter().map(ToString::to_string).collect();
+    for setting in &sticky {
+        output
+            .note(&format!("note: every destination of this guest needs --global {setting}, until it is powered off"));
+    }
     let options = Options {
         settings,
         memory_bytes: args.memory.0,
@@ -102,7 +107,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         }
         End::IncomingFailed(error) => return Err(Failure::no(anyhow!(error))),
     };
-    output.result(&json!({ "machine": machine.name(), "end": end }), "")?;
+    output.result(&json!({ "machine": machine.name(), "end": end, "sticky": sticky }), "")?;
     Ok(code)
 }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
-use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, Monitor, ParametersUpdate, Server};
+use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
+use vmstate::machine::DeviceType;
 
 /// The command, not yet started; without a terminal and without variables that change what it prints.
 pub(crate) fn vmferry(args: &[&str]) -> Command {
@@ -122,6 +123,14 @@ impl Monitor for Scripted {
 
     fn close_fd(&self, _: &str) -> Result<(), CommandError> {
         Err(CommandError::generic("not in this test"))
+    }
+
+    fn machines(&self) -> Vec<MachineInfo> {
+        Vec::new()
+    }
+
+    fn device_types(&self) -> Vec<DeviceType> {
+        Vec::new()
     }
 }
 

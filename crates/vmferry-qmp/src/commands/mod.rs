@@ -5,6 +5,7 @@
 mod descriptors;
 mod introspection;
 mod machine;
+mod machine_types;
 mod migration;
 mod settings;
 
@@ -47,6 +48,9 @@ const COMMANDS: &[(&str, Run)] = &[
     ("query-migrate-capabilities", settings::query_capabilities),
     ("getfd", descriptors::getfd),
     ("closefd", descriptors::closefd),
+    ("query-machines", machine_types::query_machines),
+    ("device-list-properties", machine_types::list_properties),
+    ("qom-list-properties", machine_types::list_properties),
     ("query-version", introspection::query_version),
     ("query-commands", introspection::query_commands),
 ];

@@ -13,10 +13,42 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
-use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, Monitor, ParametersUpdate, Server};
+use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
+use vmstate::machine::{DeviceType, MachineFamily, MachineVersion};
+use vmstate::props::OnOffAuto;
+use vmstate::{Properties, compat};
 
 /// Longest wait for anything that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+#[derive(Properties)]
+#[properties(device = "pl011", parents = ["sys-bus-device"])]
+pub(crate) struct Pl011Props {
+    #[property(default = true)]
+    pub(crate) migrate_clk: bool,
+    #[property(default = 16)]
+    pub(crate) fifo_depth: u32,
+    #[property(default = OnOffAuto::Auto)]
+    pub(crate) dma: OnOffAuto,
+    #[property(default = [1, 2])]
+    pub(crate) lines: Vec<i64>,
+}
+
+/// The machine types of the mock.
+static VIRT: MachineFamily = MachineFamily::new(
+    "virt",
+    "8.2",
+    &[
+        MachineVersion { version: "8.2", compat: compat![] },
+        MachineVersion { version: "5.1", compat: compat![("pl011", "fifo-depth", "1")] },
+        MachineVersion {
+            version: "5.0",
+            compat: compat![("pl011", "migrate-clk", "off"), ("sys-bus-device", "fifo-depth", "8")],
+        },
+    ],
+);
+const DEVICE_TYPES: &[DeviceType] = &[DeviceType::of::<Pl011Props>()];
+const _: () = VIRT.require(DEVICE_TYPES);
 
 /// What the mock is.
 #[derive(Debug, Default, Clone)]
@@ -122,6 +154,25 @@ impl Monitor for Mock {
 
     fn close_fd(&self, name: &str) -> Result<(), CommandError> {
         self.descriptors.close(name).map_err(CommandError::generic)
+    }
+
+    fn machines(&self) -> Vec<MachineInfo> {
+        VIRT.machine_types()
+            .map(|machine_type| MachineInfo {
+                machine_type,
+                is_default: machine_type.is_newest(),
+                cpu_max: 8,
+                has_hotpluggable_cpus: false,
+                has_numa_memory: true,
+                has_acpi: true,
+                default_ram_id: Some("mach-virt.ram".to_owned()),
+                default_cpu_type: None,
+            })
+            .collect()
+    }
+
+    fn device_types(&self) -> Vec<DeviceType> {
+        DEVICE_TYPES.to_vec()
     }
 }
 

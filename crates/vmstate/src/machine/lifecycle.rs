@@ -117,10 +117,7 @@ impl MachineFamily {
         let Some(machine) = self.removed().find(|machine| machine.name() == name) else {
             return Err(MachineError::Unknown { name: name.to_owned(), known: names.collect(), alias: self.name });
         };
-        let since = match machine.status() {
-            Status::Removed { since } => since,
-            Status::Current | Status::Deprecated { .. } => self.release,
-        };
+        let since = machine.removed_in();
         let newest = self.listed().next().map_or_else(|| self.name.to_owned(), |machine| machine.name());
         Err(MachineError::Removed { name: name.to_owned(), since, newest })
     }
@@ -131,6 +128,18 @@ impl MachineType {
     #[must_use]
     pub fn status(&self) -> Status {
         self.family().life_cycle.status(self.version(), self.family().release)
+    }
+
+    /// The first release that warns of it.
+    #[must_use]
+    pub fn deprecated_in(&self) -> Version {
+        self.version().later(self.family().life_cycle.deprecated_after)
+    }
+
+    /// The first release that does not have it.
+    #[must_use]
+    pub fn removed_in(&self) -> Version {
+        self.version().later(self.family().life_cycle.removed_after)
     }
 
     /// Whether it starts with a warning.

@@ -216,6 +216,16 @@ impl PropertyList {
         None
     }
 
+    /// All properties that it had, in the same order as [`PropertyList::all`].
+    #[must_use]
+    pub fn all_removed(&self) -> Vec<&'static RemovedProperty> {
+        let mut all: Vec<_> = self.gone.iter().collect();
+        for inner in self.flattened {
+            all.extend(inner.all_removed());
+        }
+        all
+    }
+
     /// All properties: own ones first, then those of each `flatten` field.
     #[must_use]
     pub fn all(&self) -> Vec<&'static Property> {
