@@ -6,11 +6,13 @@
 //! | `lint` | format, clippy and rustdoc; a warning is an error |
 //! | `deny` | licences and sources of the dependencies |
 //! | `fuzz-smoke` | each fuzz target for a moment |
+//! | `build-time` | how long the compiler takes for many images |
 //! | `thorough` | what takes too long for every change |
 //!
 //! Tasks run the ordinary tools and print each command before it runs, so that each can be repeated by hand.
 //! Nothing is installed on the system: tools go where `cargo install` puts them, everything else into a cache folder.
 
+mod build_time;
 mod deny;
 mod fuzz;
 mod lint;
@@ -45,6 +47,8 @@ enum Task {
     Deny,
     /// Runs each fuzz target for a moment, from its committed seeds
     FuzzSmoke(fuzz::Options),
+    /// Builds a crate of many images, and the same structs for a peer, and says how long that takes
+    BuildTime(build_time::Options),
     /// Runs what takes too long for every change: release mode, more cases, longer fuzzing, each crate alone
     Thorough(thorough::Options),
 }
@@ -67,6 +71,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Lint => lint::run(&workspace),
         Task::Deny => deny::run(&workspace),
         Task::FuzzSmoke(options) => fuzz::run(&workspace, options.seconds),
+        Task::BuildTime(options) => build_time::run(&workspace, &options),
         Task::Thorough(options) => thorough::run(&workspace, &options),
     }
 }
