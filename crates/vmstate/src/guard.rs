@@ -22,12 +22,14 @@ struct Ended {
 pub(crate) struct Guard<'a> {
     sink: &'a mut dyn Sink,
     ended: Vec<Ended>,
+    /// Whether one of them matches in part.
+    is_matching: bool,
     found: Option<&'static Schema>,
 }
 
 impl<'a> Guard<'a> {
     pub(crate) fn new(sink: &'a mut dyn Sink) -> Self {
-        Self { sink, ended: Vec::new(), found: None }
+        Self { sink, ended: Vec::new(), is_matching: false, found: None }
     }
 
     /// Says whether what was put could be read back.
@@ -62,13 +64,19 @@ impl<'a> Guard<'a> {
             }
             true
         });
+        self.is_matching = !self.ended.is_empty();
     }
 }
 
 impl Sink for Guard<'_> {
     fn put(&mut self, octets: &[u8]) {
         if !self.ended.is_empty() {
-            self.compare(octets);
+            match octets.first() {
+                // What nearly all data begins with: no image that has just ended can match.
+                Some(first) if *first != SUBSECTION_MARK && !self.is_matching => self.ended.clear(),
+                Some(_) => self.compare(octets),
+                None => {}
+            }
         }
         self.sink.put(octets);
     }
