@@ -1,10 +1,10 @@
 //! Instructions that encoding and decoding an image of each kind take, counted by callgrind and compared with
 //! `benches/instructions.txt`: `cargo bench -p vmstate --bench instructions`.
 //!
-//! This program runs itself under `valgrind --tool=callgrind` twice, with different numbers of repetitions; the difference
-//! is free of everything around them. Counts do not depend on the load of the machine, but on the compiler and, where
-//! the C library chooses a `memcpy`, a little on the processor; so a change of less than [`TOLERANCE_PERCENT`] is none.
-//! `-- --bless` writes the file.
+//! This program runs itself under `valgrind --tool=callgrind` twice, with different numbers of repetitions; the
+//! difference is free of everything around them. Counts do not depend on the load of the machine, but on the compiler
+//! and, where the C library chooses a `memcpy`, a little on the processor; so a change of less than
+//! [`TOLERANCE_PERCENT`] is none. `-- --bless` writes the file.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may stop by panicking and documents nothing")]
 

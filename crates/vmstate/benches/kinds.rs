@@ -1,8 +1,8 @@
 //! An image of each kind, beside `memcpy` of the same octets and `postcard` doing the same struct:
 //! `cargo bench -p vmstate --bench kinds`.
 //!
-//! All encode into a buffer that is there already; `memcpy` is the limit that no codec passes. `postcard` writes integers
-//! in a variable number of octets, so the octets per second of each are of its own form.
+//! All encode into a buffer that is there already; `memcpy` is the limit that no codec passes. `postcard` writes
+//! integers in a variable number of octets, so the octets per second of each are of its own form.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark may stop by panicking and documents nothing")]
 
