@@ -225,6 +225,55 @@ fn what_an_operator_changed_is_what_each_destination_must_be_told() {
     assert_eq!(one, two);
 }
 
+#[derive(Properties, Debug, Clone, PartialEq)]
+#[properties(device = "virtio-device", removed("x-old", "since 1.0"))]
+struct VirtioProps {
+    #[property(default = 128, old_name = "x-queue-size")]
+    queue_size: u16,
+}
+
+#[derive(Properties, Debug, Clone, PartialEq)]
+#[properties(device = "virtio-blk-device", parents = ["virtio-device"])]
+struct BlkProps {
+    #[property(flatten)]
+    virtio: VirtioProps,
+    #[property(default = true)]
+    discard: bool,
+}
+
+#[test]
+fn what_a_parent_has_is_flattened_into_each_type_with_its_past() {
+    static VIRT: MachineFamily = MachineFamily::new(
+        "virt",
+        "2.0",
+        &[
+            MachineVersion { version: "2.0", compat: compat![] },
+            MachineVersion { version: "1.0", compat: compat![("virtio-device", "queue-size", "64")] },
+        ],
+    );
+    const BLK: DeviceType = DeviceType::of::<BlkProps>();
+    const _: () = VIRT.require(&[BLK]);
+    let globals = vec!["virtio-device.x-queue-size=32".parse().unwrap()];
+    let plain = Settings::new(VIRT.find("virt-1.0").unwrap(), Vec::new(), &[BLK]).unwrap();
+    let set = Settings::new(VIRT.find("virt-1.0").unwrap(), globals, &[BLK]).unwrap();
+    assert_eq!(plain.properties::<BlkProps>(&[]).unwrap().virtio.queue_size, 64);
+    assert_eq!(set.properties::<BlkProps>(&[]).unwrap().virtio.queue_size, 32);
+    let origins = |settings: &Settings| {
+        let described = BLK.describe(settings, &[]).unwrap();
+        described.into_iter().map(|set| (set.property.name, set.origin)).collect::<Vec<_>>()
+    };
+    let compat = Origin::Compat { machine: "virt-1.0".to_owned() };
+    assert_eq!(origins(&plain), [("discard", Origin::Default), ("queue-size", compat)]);
+    assert_eq!(origins(&set), [("discard", Origin::Default), ("queue-size", Origin::Global)]);
+    assert_eq!(set.sticky().iter().map(Global::to_string).collect::<Vec<_>>(), ["virtio-blk-device.queue-size=32"]);
+    assert_eq!(
+        set.warnings().iter().map(Warning::to_string).collect::<Vec<_>>(),
+        ["property 'virtio-device.x-queue-size' is called 'queue-size' now; the old name will go"]
+    );
+    let error = BlkProps::default().set("x-old", "1").unwrap_err().to_string();
+    assert_eq!(error, "device 'virtio-blk-device' has no property 'x-old' any more: since 1.0");
+}
+
 #[test]
 fn kinds_describe_themselves_as_qemu_does() {
     assert_eq!(bool::KIND.description().as_deref(), Some("on/off"));

@@ -15,7 +15,7 @@ use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
 use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::{DeviceType, MachineFamily, MachineVersion};
-use vmstate::props::OnOffAuto;
+use vmstate::props::{OnOffAuto, Size};
 use vmstate::{Properties, compat};
 
 /// Longest wait for anything that must happen.
@@ -34,6 +34,24 @@ pub(crate) struct Pl011Props {
     pub(crate) lines: Vec<i64>,
 }
 
+/// Some properties of QEMU's device of this name.
+#[derive(Properties)]
+#[properties(device = "virtio-rng-pci", parents = ["virtio-pci", "pci-device"])]
+pub(crate) struct RngProps {
+    #[property(default = false)]
+    pub(crate) multifunction: bool,
+    #[property(default = u32::MAX)]
+    pub(crate) vectors: u32,
+    #[property(default = i64::MAX.cast_unsigned())]
+    pub(crate) max_bytes: u64,
+    #[property(default = Size(4096))]
+    pub(crate) x_max_bounce_buffer_size: Size,
+    #[property(default = -1)]
+    pub(crate) rombar: i32,
+    #[property(default = OnOffAuto::Auto)]
+    pub(crate) disable_legacy: OnOffAuto,
+}
+
 /// The machine types of the mock.
 static VIRT: MachineFamily = MachineFamily::new(
     "virt",
@@ -47,7 +65,7 @@ static VIRT: MachineFamily = MachineFamily::new(
         },
     ],
 );
-const DEVICE_TYPES: &[DeviceType] = &[DeviceType::of::<Pl011Props>()];
+const DEVICE_TYPES: &[DeviceType] = &[DeviceType::of::<Pl011Props>(), DeviceType::of::<RngProps>()];
 const _: () = VIRT.require(DEVICE_TYPES);
 
 /// What the mock is.

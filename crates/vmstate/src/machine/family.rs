@@ -7,7 +7,7 @@
 //!
 //! Names are `FAMILY-MAJOR.MINOR[.MICRO]`. A version with a MICRO is a bug-fix machine type of the version
 //! `MAJOR.MINOR`, which has to be listed: a released machine type is never changed, not even where its default turned
-//! out harmful. QEMU does the same (`docs/spec/compat.md` section 3): to QEMU 10.0.2 the lists of `pc-q35-4.0.1` and
+//! out harmful. QEMU does the same (`docs/spec/compat.md` section 3): to QEMU 10.0 the lists of `pc-q35-4.0.1` and
 //! `pc-q35-4.0` are equal.
 
 use std::fmt;
