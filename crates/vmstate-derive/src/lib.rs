@@ -8,6 +8,7 @@ mod property_enum;
 mod runs;
 mod schema;
 mod spans;
+mod testkit;
 mod types;
 mod unmigratable;
 
@@ -96,4 +97,12 @@ pub fn properties(input: TokenStream) -> TokenStream {
 pub fn property_enum(input: TokenStream) -> TokenStream {
     let input = syn::parse_macro_input!(input as syn::DeriveInput);
     property_enum::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// What `vmstate_tests!(Image)` becomes: the tests need a module, and a macro by example cannot make its name.
+#[doc(hidden)]
+#[proc_macro]
+pub fn tests_in_a_module(input: TokenStream) -> TokenStream {
+    let path = syn::parse_macro_input!(input as syn::Path);
+    testkit::expand(&path).unwrap_or_else(syn::Error::into_compile_error).into()
 }

@@ -296,7 +296,7 @@ impl<T: Wire, const N: usize> Wire for [T; N] {
 }
 
 /// Octet in place of an element that is absent (`docs/spec/vmstate.md` section 5.3).
-const NULL_MARK: u8 = 0x30;
+pub(crate) const NULL_MARK: u8 = 0x30;
 
 /// A pointer of an array of pointers: the template says which are absent, the stream only confirms it.
 impl<T: Wire> Wire for Option<T> {

@@ -677,5 +677,6 @@ vmstate::vmstate_tests! {
         props: (),
         template: template(),
         samples: [template(), sample()],
+        schema: "tests/schemas/all_forms.schema",
     }
 }

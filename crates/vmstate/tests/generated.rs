@@ -107,6 +107,7 @@ vmstate::vmstate_tests! {
         props: UartProps::default(),
         template: template(),
         samples: [UartImage { fifo: None, ..template() }, full()],
+        schema: "tests/schemas/uart.schema",
     }
 }
 
@@ -115,6 +116,7 @@ vmstate::vmstate_tests! {
         props: (),
         template: template().fifo.unwrap(),
         samples: [full().fifo.unwrap()],
+        schema: "tests/schemas/fifo.schema",
     }
 }
 
@@ -248,4 +250,21 @@ fn a_device_that_changes_before_it_refuses_is_noticed() {
     };
     refuse(true);
     assert!(fails(|| refuse(false)));
+}
+
+vmstate::vmstate_tests!(FootnoteImage);
+
+/// An image that has every form whose octets the description tells, and one test.
+#[derive(VmState, Debug, Default, Clone, PartialEq)]
+#[vmstate(name = "footnote", version = 2, min = 1)]
+struct FootnoteImage {
+    kind: u8,
+    #[vmstate(when = has_text)]
+    text: [u8; 3],
+    #[vmstate(since = 2)]
+    late: u16,
+}
+
+fn has_text(image: &FootnoteImage, _version: u32) -> bool {
+    image.kind != 0
 }

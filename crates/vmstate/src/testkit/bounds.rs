@@ -2,27 +2,30 @@
 
 use std::fmt::Debug;
 
-use super::record::{Span, encode_with_spans};
+use super::record::{Span, record, try_record};
 use super::{Case, decode};
 use crate::error::Reason;
 use crate::image::VmState;
 use crate::schema::Kind;
 
-/// Sets every value that this side bounds to one that it refuses, and breaks every list and tree.
+/// Sets every value that this side bounds to one that it refuses, and breaks every list and tree; also in nested images
+/// and subsections.
 ///
 /// # Panics
 ///
 /// The rule does not hold.
 pub fn bounds_are_kept<I: VmState + Debug + Clone>(case: &Case<I>) {
     for sample in &case.samples {
-        let (octets, spans) = encode_with_spans(case, sample);
-        let (_, template_spans) = encode_with_spans(case, &case.template);
-        for span in &spans {
+        let recorded = record(case, sample);
+        let octets = &recorded.octets;
+        let template = try_record(&case.props, &case.template).ok();
+        for span in &recorded.spans {
             let refused = |bytes: Vec<u8>| {
                 let mut changed = octets.clone();
                 changed.splice(span.octets.clone(), bytes);
                 let error = decode(case, I::SCHEMA.version, &changed).map(|_| ()).expect_err(span.field.name);
-                assert!(error.path().starts_with(span.field.name), "'{}': {error}", span.field.name);
+                assert!(error.offset() >= span.octets.start as u64, "'{}': {error}", span.field.name);
+                assert!(error.path().contains(span.field.name), "'{}': {error}", span.field.name);
                 error
             };
             match span.field.kind {
@@ -32,8 +35,11 @@ pub fn bounds_are_kept<I: VmState + Debug + Clone>(case: &Case<I>) {
                     assert!(matches!(error.reason(), Reason::NotEqual { .. }), "{error}");
                 }
                 Kind::Le => {
-                    let here = template_spans.iter().find(|here| here.index == span.index);
-                    let here = here.and_then(|here| here.bytes.first_chunk()).expect("the template has the field");
+                    let here = template.as_ref().and_then(|template| {
+                        let part = template.alike(&recorded, span.part)?;
+                        template.span(part, span.index)?.bytes.first_chunk()
+                    });
+                    let here = here.expect("the template has the field");
                     let above = i32::from_be_bytes(*here).checked_add(1);
                     for value in above.into_iter().chain([-1]) {
                         let error = refused(value.to_be_bytes().to_vec());
@@ -48,7 +54,7 @@ pub fn bounds_are_kept<I: VmState + Debug + Clone>(case: &Case<I>) {
                     if let Some(one) = one.filter(|_| *first == 1 && limit <= LONGEST_LIST) {
                         let error = refused([&one.repeat(limit + 1)[..], &[0]].concat());
                         assert!(matches!(error.reason(), Reason::CountOverLimit { .. }), "{error}");
-                        assert!(decode_list(case, &octets, span, &one.repeat(limit)), "a list of the limit loads");
+                        assert!(decode_list(case, octets, span, &one.repeat(limit)), "a list of the limit loads");
                     }
                 }
                 Kind::Tree { limit, .. } => {
