@@ -250,10 +250,11 @@ fn what_a_check_refuses_is_no_sample() {
     assert!(case.samples.iter().all(|image| image.value.is_multiple_of(2) && image.hidden == 0));
     testkit::samples_come_back(&case);
     // Its length is the template's, which has none: the rule asks for one.
-    assert!(fails(|| testkit::subsections_follow_the_rules(&case)));
+    assert!(fails(|| testkit::samples_have_all_subsections(&case)));
     let extra = PickyExtraImage { length: 2, text: vec![0; 2] };
     let template = PickyImage { extra: Some(extra), ..PickyImage::default() };
     let case = Case::generated((), template, vec![]);
+    testkit::samples_have_all_subsections(&case);
     testkit::subsections_follow_the_rules(&case);
     assert!(case.samples.iter().any(|image| image.extra.as_ref().is_some_and(|extra| extra.text.len() == 2)));
 }

@@ -128,7 +128,7 @@ fn fails(check: impl FnOnce()) -> bool {
 #[test]
 fn a_subsection_without_a_sample_is_noticed() {
     let case = Case { props: UartProps::default(), template: template(), samples: vec![UartImage::default()] };
-    assert!(fails(|| testkit::subsections_follow_the_rules(&case)));
+    assert!(fails(|| testkit::samples_have_all_subsections(&case)));
 }
 
 #[test]

@@ -152,8 +152,8 @@ pub fn what_is_saved_loads<M: Migrate<Image: Debug + PartialEq>>(makes: &[&dyn F
 ///
 /// # Panics
 ///
-/// After a refusal the device is not what it was; after a load that it accepted it cannot be saved; it accepts a version
-/// that its description does not have.
+/// After a refusal the device is not what it was; after a load that it accepted it cannot be saved; it accepts a
+/// version that its description does not have.
 pub fn refused_loads_leave_the_device_equal<M: Migrate<Image: Debug + PartialEq>>(makes: &[&dyn Fn() -> M]) {
     const CHANGES: [u8; 3] = [0x01, 0x80, 0xff];
     let schema = M::Image::SCHEMA;

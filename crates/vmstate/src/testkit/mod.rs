@@ -46,7 +46,7 @@ pub use device::{refused_loads_leave_the_device_equal, refuses_untouched, what_i
 pub use golden::{schema_text, the_schema_is_the_committed_one};
 pub use known::{all_findings_are_known, findings_are_known};
 pub use round_trip::samples_come_back;
-pub use subsections::subsections_follow_the_rules;
+pub use subsections::{samples_have_all_subsections, subsections_follow_the_rules};
 pub use truncation::every_truncation_is_noticed;
 pub use versions::every_version_loads_and_others_are_refused;
 #[doc(hidden)]
@@ -65,8 +65,8 @@ pub struct Case<I: VmState> {
 
 /// Generates tests of an image.
 ///
-/// One line does for an image that is `Default + Clone + PartialEq + Debug` and whose properties have a default: samples
-/// are made from its description, and the tests are in a module that is called like the image.
+/// One line does for an image that is `Default + Clone + PartialEq + Debug` and whose properties have a default:
+/// samples are made from its description, and the tests are in a module that is called like the image.
 ///
 /// ```
 /// # use vmstate::VmState;
@@ -146,7 +146,9 @@ macro_rules! vmstate_tests {
 
             #[test]
             fn subsections_follow_the_rules() {
-                $crate::testkit::subsections_follow_the_rules(&case());
+                let case = case();
+                $crate::testkit::samples_have_all_subsections(&case);
+                $crate::testkit::subsections_follow_the_rules(&case);
             }
 
             #[test]
