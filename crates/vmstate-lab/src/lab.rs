@@ -1,5 +1,7 @@
 //! A laboratory: releases, scenarios and the tables of what is expected.
 
+use vmstate::machine::Version;
+
 use crate::expected::{ChainDifference, Difference, Failure, OctetDifference, Table};
 use crate::octets;
 use crate::pairs;
@@ -120,6 +122,10 @@ impl Lab {
             if self.releases.iter().take(index).any(|earlier| earlier.name == release.name) {
                 self.problems.push(format!("two releases are called {}", release.name));
             }
+            if Version::parse(release.name) != Some(release.family().release) {
+                let (name, of) = (release.name, release.family().release);
+                self.problems.push(format!("release {name} has the machine types of release {of}"));
+            }
             for machine in release.machines() {
                 if !machines.contains(&machine) {
                     machines.push(machine);
@@ -133,12 +139,11 @@ impl Lab {
     }
 
     fn look_for_lines_in_vain(&mut self) {
-        let mut lines: Vec<(String, &str)> = Vec::new();
-        lines.extend(self.failures.in_vain().map(|line| (format!("{line:?}"), line.reason)));
-        lines.extend(self.differences.in_vain().map(|line| (format!("{line:?}"), line.reason)));
-        lines.extend(self.octet_differences.in_vain().map(|line| (format!("{line:?}"), line.reason)));
-        lines.extend(self.chain_differences.in_vain().map(|line| (format!("{line:?}"), line.reason)));
-        let in_vain = lines.into_iter().map(|(line, _)| format!("expected, and never happened: {line}"));
-        self.problems.extend(in_vain.collect::<Vec<_>>());
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(self.failures.in_vain().map(|line| format!("{line:?}")));
+        lines.extend(self.differences.in_vain().map(|line| format!("{line:?}")));
+        lines.extend(self.octet_differences.in_vain().map(|line| format!("{line:?}")));
+        lines.extend(self.chain_differences.in_vain().map(|line| format!("{line:?}")));
+        self.problems.extend(lines.into_iter().map(|line| format!("expected, and never happened: {line}")));
     }
 }

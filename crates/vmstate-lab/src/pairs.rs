@@ -18,6 +18,8 @@ pub(crate) struct Start<'a> {
     pub(crate) from: Release,
     pub(crate) machine: &'a str,
     pub(crate) scenario: &'a Scenario,
+    /// Whether destinations are given the settings that guests of an island need.
+    pub(crate) is_sticky: bool,
 }
 
 /// A direct migration: the guest as it arrived, or why it did not.
@@ -43,7 +45,7 @@ pub(crate) fn run(
     scenario: &Scenario,
 ) -> bool {
     let machine = matrix.machine.clone();
-    let start = Start { from, machine: &machine, scenario };
+    let start = Start { from, machine: &machine, scenario, is_sticky: false };
     let source = match start.source() {
         Ok(Some(source)) => source,
         Ok(None) => return false,
@@ -61,7 +63,7 @@ pub(crate) fn run(
     let mut all = Vec::new();
     for to in releases {
         let moved = match &sent {
-            Ok(stream) => receive(lab, start, *to, &[], stream),
+            Ok(stream) => receive(lab, start, *to, stream),
             Err(refusal) => Err(refusal.clone()),
         };
         let direct = judge(lab, start, *to, moved, Some(&seen));
@@ -69,10 +71,45 @@ pub(crate) fn run(
         all.push(direct);
     }
     Chains::new(lab, start, &all).run();
+    if let Ok(stream) = &sent {
+        run_sticky(lab, Start { is_sticky: true, ..start }, all, stream, &seen);
+    }
     true
 }
 
+/// Once more, where a release knows that guests from here need settings: then it has to take them.
+fn run_sticky(lab: &mut Lab, start: Start<'_>, mut all: Vec<Direct>, stream: &Stream, seen: &Observation) {
+    let mut has_any = false;
+    for direct in all.iter_mut().filter(|direct| !start.globals(direct.to).is_empty()) {
+        has_any = true;
+        lab.figures.pairs += 1;
+        lab.figures.sticky_pairs += 1;
+        let result = receive(lab, start, direct.to, stream);
+        let problems = match &result {
+            Ok(arrived) => compare(lab, start, direct.to, arrived, Some(seen)),
+            Err(refusal) => vec![refusal.to_string()],
+        };
+        let is_right = problems.is_empty();
+        let Start { from, machine, scenario, .. } = start;
+        for problem in problems {
+            let at = format!("{} > {} {machine}, '{}'", from.name, direct.to.name, scenario.name);
+            lab.problems.push(format!("{at}, with the settings of the island's guests: {problem}"));
+        }
+        *direct = Direct { to: direct.to, result, is_right };
+    }
+    if has_any {
+        Chains::new(lab, start, &all).run();
+    }
+}
+
 impl Start<'_> {
+    /// What a destination's operator sets for a guest that was started at the source.
+    pub(crate) fn globals(&self, to: Release) -> Vec<Global> {
+        let started_on = self.from.family().release;
+        let machine = to.family().find(self.machine).filter(|_| self.is_sticky);
+        machine.map(|machine| machine.sticky(started_on)).unwrap_or_default()
+    }
+
     /// The machine at the source after the scenario; nothing if this release cannot do it.
     pub(crate) fn source(&self) -> Result<Option<Running>, Refusal> {
         let mut source = self.from.start(self.machine, &[])?;
@@ -97,14 +134,8 @@ pub(crate) fn send(lab: &mut Lab, start: Start<'_>, source: &Running) -> Result<
 }
 
 /// Builds a destination and loads, and checks what a refusal leaves behind.
-pub(crate) fn receive(
-    lab: &mut Lab,
-    start: Start<'_>,
-    to: Release,
-    globals: &[Global],
-    stream: &Stream,
-) -> Result<Arrived, Refusal> {
-    let mut destination = to.start(start.machine, globals)?;
+pub(crate) fn receive(lab: &mut Lab, start: Start<'_>, to: Release, stream: &Stream) -> Result<Arrived, Refusal> {
+    let mut destination = to.start(start.machine, &start.globals(to))?;
     if let Err(unsupported) = destination.apply(|machine| start.scenario.arrange(machine)) {
         return Err(Refusal::new(Side::Start, None, unsupported.to_string()));
     }
@@ -146,7 +177,7 @@ fn judge(
     result: Result<Arrived, Refusal>,
     seen: Option<&Observation>,
 ) -> Direct {
-    let Start { from, machine, scenario } = start;
+    let Start { from, machine, scenario, .. } = start;
     let at = format!("{} > {} {machine}, '{}'", from.name, to.name, scenario.name);
     let text = result.as_ref().err().map(ToString::to_string);
     let Met { is_covered, is_true } = lab.failures.meet(
@@ -177,7 +208,7 @@ fn judge(
 
 /// What the guest finds changed and should not.
 fn compare(lab: &mut Lab, start: Start<'_>, to: Release, arrived: &Arrived, seen: Option<&Observation>) -> Vec<String> {
-    let at_reset = to.start(start.machine, &[]).map(|running| running.observe()).unwrap_or_default();
+    let at_reset = to.start(start.machine, &start.globals(to)).map(|running| running.observe()).unwrap_or_default();
     let mut problems = Vec::new();
     for (register, found) in arrived.seen.iter() {
         let at_source = seen.and_then(|seen| seen.value(register));

@@ -18,7 +18,7 @@ pub type Build = fn(&Settings) -> Result<Machine, BuildError>;
 /// One release of a program.
 #[derive(Debug, Clone, Copy)]
 pub struct Release {
-    /// Its version, unique in a laboratory: `1.1`.
+    /// Its version, which is that of its machine family's release: `1.1`.
     pub name: &'static str,
     family: &'static MachineFamily,
     devices: &'static [DeviceType],

@@ -9,16 +9,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
-/// Machine types of a release: `family! { "1.1": "1.1", "1.0" [("rtc", "migrate-alarm", "off")] }`, newest first, each
-/// with what sets it apart from the next newer one.
+/// Machine types of a release, newest first, each with what sets it apart from the next newer one; then islands, if
+/// any: `family! { "1.1": "1.1", "1.0" [("rtc", "migrate-alarm", "off")] }`.
 macro_rules! family {
-    ($release:literal: $($version:literal $([$($compat:tt),+ $(,)?])?),+ $(,)?) => {
+    (
+        $release:literal: $($version:literal $([$($compat:tt),+ $(,)?])?),+ $(,)?
+        $(; $($island:expr),+ $(,)?)?
+    ) => {
         static FAMILY: vmstate::MachineFamily = vmstate::MachineFamily::new("board", $release, &[$(
             vmstate::MachineVersion { version: $version, compat: vmstate::compat![$($($compat),+)?] }
-        ),+]);
+        ),+])
+        $(.with_islands(&[$($island),+]))?;
     };
 }
 
 mod breaks;
+mod pci;
 mod plain;
 mod recipes;
