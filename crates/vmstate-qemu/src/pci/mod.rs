@@ -6,14 +6,18 @@
 //! | [`bus::PciBusImage`] | `PCIBUS` 1 | 4, and 4 for each line |
 //! | [`bus::PciHostImage`] | `PCIHost` 1 | 4 |
 //! | [`gpex::GpexRootImage`] | `gpex_root` 1 | a device |
+//! | [`bridge::PciBridgeImage`] and others | `pci_bridge` 0, … | a device, and the registers of a hot-plug controller |
+//! | [`port::RootPortImage`] and others | `pcie-root-port` 1, … | a device, a log of errors, and its MSI-X |
 //! | [`msix::MsixState`] | codec `msix state` | 16 for each vector, and a bit for each |
 //!
 //! Source: `docs/spec/virtio-state.md` sections 5 and 6, whose bodies are the same for devices that are not virtio;
 //! streams of QEMU 5.2 to 11.1.
 
+pub mod bridge;
 pub mod bus;
 pub mod gpex;
 pub mod msix;
+pub mod port;
 
 use std::fmt;
 

@@ -43,7 +43,7 @@ use crate::x86::isa::ApmImage;
 pub struct I440FxImage {
     /// The device.
     pub parent_obj: PciDeviceImage,
-    /// Once whether the CPU was in system management mode.
+    /// No longer used.
     #[vmstate(unused = 1)]
     pub unused: (),
 }

@@ -37,7 +37,7 @@ pub const CHIP_CONFIG_OCTETS: usize = 16384;
 pub struct MchImage {
     /// The device.
     pub parent_obj: PciDeviceImage,
-    /// Once whether the CPU was in system management mode.
+    /// No longer used.
     #[vmstate(unused = 1)]
     pub unused: (),
 }

@@ -66,9 +66,10 @@ fn with_name_of_here(state: &str, field: Field) -> Field {
     }
 }
 
-/// QEMU 11 calls the marker in place of an element otherwise.
+/// QEMU 11 calls the marker in place of an element otherwise; QEMU 5.2 and 7.2 compare the ports of AHCI as signed
+/// ones.
 fn same_type(ours: &str, theirs: &str) -> bool {
-    ours == theirs || (ours, theirs) == ("nullptr", "ptr-marker")
+    ours == theirs || [("nullptr", "ptr-marker"), ("uint32 equal", "int32 equal")].contains(&(ours, theirs))
 }
 
 /// A field for each element, with arrays expanded and temporary structures dissolved.

@@ -8,6 +8,7 @@
 
 mod corpus;
 mod described;
+mod experiments;
 mod images;
 mod recorded;
 mod round_trip;

@@ -2,7 +2,16 @@
 
 use vmferry_wire::description::Vmsd;
 use vmstate_qemu::acpi::AcpiBuildImage;
+use vmstate_qemu::display::{BochsDisplayImage, PciVgaImage};
 use vmstate_qemu::i2c::{I2cBusImage, Ich9SmbusImage};
+use vmstate_qemu::ide::ahci::PciAhciImage;
+use vmstate_qemu::ide::{IsaIdeImage, PciIdeImage};
+use vmstate_qemu::net::e1000::E1000Image;
+use vmstate_qemu::net::e1000e::E1000eImage;
+use vmstate_qemu::pci::bridge::{I82801b11BridgeImage, PciBridgeImage, PciePciBridgeImage};
+use vmstate_qemu::pci::msix::VECTORS_MAX;
+use vmstate_qemu::pci::port::{DownstreamPortImage, Ioh3420Image, RootPortImage, UpstreamPortImage};
+use vmstate_qemu::watchdog::{I6300EsbImage, Ib700Image};
 use vmstate_qemu::x86::fdc::IsaFdcImage;
 use vmstate_qemu::x86::hpet::HpetImage;
 use vmstate_qemu::x86::i440fx::{I440FxImage, Piix3Image, Piix4PmImage};
@@ -11,7 +20,7 @@ use vmstate_qemu::x86::isa::{DmaImage, ParallelImage, PcSpeakerImage, Port92Imag
 use vmstate_qemu::x86::ps2::{Ps2KeyboardImage, Ps2MouseImage};
 use vmstate_qemu::x86::q35::{Ich9LpcImage, MchImage};
 
-use super::{elements, has, nested, subsection};
+use super::{elements, has, nested, octets, pci_device, subsection};
 use crate::round_trip::{Entry, image, image_over};
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -34,6 +43,29 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<MchImage>(),
         image_over(ich9_lpc),
         image_over(|vmsd| Ich9SmbusImage { has_registers: has(vmsd, "smb"), ..Ich9SmbusImage::default() }),
+        image_over(|_| PciIdeImage::template()),
+        image_over(|_| IsaIdeImage::template()),
+        image_over(|vmsd| PciAhciImage::with_ports(nested(vmsd, "ahci").map_or(0, |ahci| elements(ahci, "dev")))),
+        image::<PciVgaImage>(),
+        image_over(|vmsd| BochsDisplayImage::on(pci_device(vmsd, "pci"))),
+        image::<E1000Image>(),
+        image_over(|vmsd| E1000eImage {
+            has_timadj: has(vmsd, "core.timadj"),
+            has_pending: has(vmsd, "core.itr_intr_pending"),
+            ..E1000eImage::default()
+        }),
+        image_over(|vmsd| PciBridgeImage { has_shpc: has(vmsd, "shpc"), ..PciBridgeImage::default() }),
+        image::<PciePciBridgeImage>(),
+        image::<I82801b11BridgeImage>(),
+        image_over(|vmsd| {
+            let msix = nested(vmsd, "parent_obj.parent_obj.parent_obj.parent_obj");
+            RootPortImage::with_vectors(msix.map_or(0, msix_vectors))
+        }),
+        image::<Ioh3420Image>(),
+        image::<UpstreamPortImage>(),
+        image::<DownstreamPortImage>(),
+        image::<I6300EsbImage>(),
+        image::<Ib700Image>(),
     ]
 }
 
@@ -59,4 +91,9 @@ fn piix4_pm(vmsd: &Vmsd) -> Piix4PmImage {
 fn ich9_lpc(vmsd: &Vmsd) -> Ich9LpcImage {
     let (memory_slots, cpus) = nested(vmsd, "pm").map_or((0, 0), |pm| slots(pm, "ich9_pm"));
     Ich9LpcImage::with_slots(memory_slots, cpus)
+}
+
+/// Vectors of a device, from the description of its `msix`.
+fn msix_vectors(msix: &Vmsd) -> usize {
+    (0..=VECTORS_MAX).find(|vectors| vectors * 16 + vectors.div_ceil(8) == octets(msix, "msix") as usize).unwrap()
 }
