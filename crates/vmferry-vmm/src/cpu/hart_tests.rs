@@ -160,3 +160,10 @@ fn state_that_no_hart_can_be_in_is_refused_and_changes_nothing() {
     octets[8 * 40 + 7] = 1;
     hart.template().unwrap().decode(&PROPS, 1, &mut Input::from_slice(&octets, 0)).unwrap_err();
 }
+
+vmstate::vmstate_tests!(HartImage);
+vmstate::device_tests!(mod hart_device: || Machine::new(&[]).1, || {
+    let mut hart = Machine::new(&[]).1;
+    hart.reservation = Some(Reservation { address: 8, value: 5, is_double: true });
+    hart
+});

@@ -148,6 +148,13 @@ impl Clock for ManualClock {
 mod tests {
     use super::*;
 
+    vmstate::vmstate_tests!(TimerImage);
+    vmstate::device_tests!(mod clock_section: || ClockSection(Arc::default()), || {
+        let section = ClockSection(Arc::default());
+        section.0.set_virtual_ns(123_456_789);
+        section
+    });
+
     #[test]
     fn virtual_time_stands_while_stopped_and_goes_on_from_there() {
         let clock = HostClock::default();

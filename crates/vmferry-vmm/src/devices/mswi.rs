@@ -90,6 +90,9 @@ impl Migrate for Mswi {
 mod tests {
     use super::*;
 
+    vmstate::vmstate_tests!(MswiImage);
+    vmstate::device_tests!(mod mswi_device: Mswi::default, || Mswi { msip: true });
+
     #[test]
     fn only_bit_0_of_hart_0_is_there() {
         let mut mswi = Mswi::default();

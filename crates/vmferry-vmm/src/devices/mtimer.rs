@@ -140,6 +140,9 @@ mod tests {
     use super::*;
     use vmstate::Input;
 
+    vmstate::vmstate_tests!(MtimerImage);
+    vmstate::device_tests!(mod mtimer_device: || timer().1, || Mtimer { timecmp: 77, time_delta: 5, ..timer().1 });
+
     fn timer() -> (Arc<ManualClock>, Mtimer) {
         let clock = Arc::new(ManualClock::default());
         (clock.clone(), Mtimer::new(clock))

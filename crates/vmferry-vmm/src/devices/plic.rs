@@ -284,6 +284,20 @@ mod tests {
         plic.read(offset, Width::Word).unwrap()
     }
 
+    vmstate::vmstate_tests! {
+        mod plic_image: PlicImage {
+            template: Plic::default().snapshot().unwrap(),
+        }
+    }
+
+    vmstate::device_tests!(mod plic_device: Plic::default, plic, || {
+        let mut plic = plic();
+        plic.set_level(10, true);
+        // The level itself is the wire's, and shows again after a load.
+        plic.set_level(10, false);
+        plic
+    });
+
     /// Sources 8, 10 and 33 enabled for machine mode, with priorities 1, 3 and 3.
     fn plic() -> Plic {
         let mut plic = Plic::default();

@@ -201,6 +201,9 @@ mod tests {
     use super::super::clock::ManualClock;
     use super::*;
 
+    vmstate::vmstate_tests!(GoldfishRtcImage);
+    vmstate::device_tests!(mod rtc_device: || rtc().1, || GoldfishRtc { alarm_next: START, is_armed: true, ..rtc().1 });
+
     const START: u64 = 0x18ab_cdef_0123_4567;
 
     fn rtc() -> (Arc<ManualClock>, GoldfishRtc) {

@@ -236,3 +236,6 @@ fn inconsistent_state_is_refused_and_changes_nothing() {
     let refused = victim.uart.restore(image, &Versions::new(3)).unwrap_err();
     assert!(refused.to_string().starts_with("recv_fifo has head 16777216"), "{refused}");
 }
+
+vmstate::vmstate_tests!(SerialImage);
+vmstate::device_tests!(mod uart_device: || line().uart, || busy().uart);

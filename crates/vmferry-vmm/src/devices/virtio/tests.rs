@@ -320,3 +320,6 @@ fn inconsistent_state_is_refused_and_changes_nothing() {
         assert_eq!(rng.mmio, before, "{what}");
     }
 }
+
+vmstate::vmstate_tests!(image::VirtioRngImage);
+vmstate::device_tests!(mod rng_device: device, || running(&Ram::new(), 8));
