@@ -362,7 +362,7 @@ pub fn get_pinned<T: VmState<Props: NoProps>>(
     image.decode(T::Props::NONE, version, input).map_err(|error| error.within(name(schema, index)))
 }
 
-/// Carries the verdict of a check while saving.
+/// Carries the verdict of a check while saving. `Differs from QEMU:` the process aborts there.
 ///
 /// # Errors
 ///

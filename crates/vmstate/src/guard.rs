@@ -4,6 +4,8 @@
 //! that of the image's name, and a text that begins with that name. Data behind a nested image, which a guest may
 //! control, can look like that. The guard sits between the encoder and the sink and holds, for each image that ended,
 //! how far the octets since then match; nothing is held, and nothing compared, while no nested image has just ended.
+//!
+//! `Differs from QEMU:` it sends such data, and its destination loads them as a subsection or fails.
 
 use crate::error::{Refused, SaveError};
 use crate::schema::Schema;

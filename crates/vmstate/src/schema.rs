@@ -624,7 +624,7 @@ impl Schema {
 
     /// Whether something is declared that has an effect on a section only.
     pub(crate) const fn for_sections_only(&self) -> bool {
-        !matches!(self.priority, Priority::Default) || self.early || self.gate.is_some()
+        !matches!(self.priority, Priority::Default) || self.early || self.gate.is_some() || self.unmigratable.is_some()
     }
 
     /// Whether an image contains another one, in a field or in that of a subsection.

@@ -100,6 +100,11 @@ fn versions_that_are_not_on_the_wire() {
     assert_eq!(labels(&Schema::new("dev", 1).fields(outside)), ["versions at dev.part"]);
     assert_eq!(labels(device!(Field::new("late", WORD).since(2))), ["versions at dev.late"]);
     assert_eq!(labels(device!(Field::new("late", WORD).since(1))), ["since-at-minimum at dev.late"]);
+    const OLD: Schema = Schema::new("part", 1).fields(&[Field::new("some", WORD).when("test")]);
+    const NEW: Schema = Schema::new("part", 2).older(&OLD);
+    assert_eq!(labels(&NEW), ["opaque-test at part.some"]);
+    let nested = device!(Field::new("part", Kind::Struct(&NEW)));
+    assert_eq!(labels(nested), ["nested-version at dev.part", "opaque-test at dev.part.some"]);
     assert_eq!(labels(&Schema::new("dev", 1).minimum(2)), ["versions at dev"]);
     assert_eq!(labels(&Schema::new("dev", 1).minimum(0)), ["minimum-zero at dev"]);
     assert_eq!(labels(&Schema::new("dev", 0)), [""; 0]);

@@ -29,7 +29,7 @@ pub const fn check_subsection(schema: &Schema, index: usize) {
     let inner = subsection.schema;
     assert!(
         !inner.for_sections_only(),
-        "'priority', 'early' and 'gate' of an image count for sections only: a subsection has a 'gate' beside its field"
+        "'priority', 'early', 'gate' and 'unmigratable' of an image count for sections only: a subsection has a 'gate' beside its field"
     );
     assert!(
         claims(schema, inner.name),
@@ -65,7 +65,7 @@ pub const fn check_field(schema: &Schema, index: usize) {
     if let Some(image) = field.kind.image() {
         assert!(
             !image.for_sections_only(),
-            "'priority', 'early' and 'gate' of an image count for sections only, not for a nested one: a field has a 'gate' of its own"
+            "'priority', 'early', 'gate' and 'unmigratable' of an image count for sections only, not for a nested one: a field has a 'gate' of its own"
         );
     }
     match field.kind {

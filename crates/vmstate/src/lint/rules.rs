@@ -67,6 +67,9 @@ impl<'s> Found<'s> {
                 self.nested(image, matches!(field.kind.element(), Kind::Pinned { .. }), &place);
             }
         }
+        if let Some(older) = schema.older {
+            self.image(older, place);
+        }
         for (index, subsection) in schema.subsections.iter().enumerate() {
             self.subsection(schema, subsection, schema.subsections.get(..index).unwrap_or_default(), place);
         }
@@ -201,7 +204,7 @@ impl<'s> Found<'s> {
     /// Looks through an image that is a field's.
     fn nested(&mut self, schema: &'s Schema, is_pinned: bool, place: &str) {
         self.ignored(schema, place);
-        let (oldest, newest) = (schema.minimum_version, schema.version);
+        let (oldest, newest) = (schema.oldest_version(), schema.version);
         if !is_pinned && oldest < newest {
             let text = format!(
                 "'{}' has versions {oldest} to {newest}, and a nested image's version is not on the wire: every change of it changes what holds it; use 'pinned', 'when' or 'gate', or drop 'min'",
@@ -215,7 +218,7 @@ impl<'s> Found<'s> {
     fn ignored(&mut self, schema: &Schema, place: &str) {
         if schema.for_sections_only() {
             let text = format!(
-                "'priority', 'early' and 'gate' of '{}' have no effect here: they count for sections only",
+                "'priority', 'early', 'gate' and 'unmigratable' of '{}' have no effect here: they count for sections only",
                 schema.name
             );
             self.add(Severity::Error, "ignored-on-nested", place, text);

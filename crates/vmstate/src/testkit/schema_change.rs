@@ -11,7 +11,7 @@
 //! Source: `docs/spec/compat.md` sections 6 and 8.
 
 /// Where the ways to change a device's state are described.
-const RECIPES: &str = "CONTRIBUTING.md, 'A new field, without breaking migration'";
+const RECIPES: &str = "docs/guide/changing-device-state.md";
 
 /// A line with the lines that are indented below it.
 #[derive(Debug, PartialEq)]
