@@ -31,6 +31,7 @@
 //! There is no device behind the images: nothing here knows what a register means, and values are not checked.
 
 pub mod acpi;
+pub mod arm;
 pub mod arrays;
 pub mod cadence_gem;
 pub mod display;

@@ -84,7 +84,9 @@ class Machine:
         argv += ["-qtest", f"unix:{path}", "-qtest-log", "none", *arguments]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         listener.settimeout(20)
-        self.tester = listener.accept()[0].makefile("rw")
+        connection = listener.accept()[0]
+        connection.settimeout(20)
+        self.tester = connection.makefile("rw")
         self.qmp("qmp_capabilities")
 
     def qmp(self, name, **arguments):

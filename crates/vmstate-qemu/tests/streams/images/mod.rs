@@ -1,5 +1,6 @@
 //! Which image is for which section. Each group of devices has its list.
 
+mod arm;
 mod boards;
 mod pc;
 mod riscv;
@@ -15,6 +16,7 @@ use crate::round_trip::Entry;
 pub(crate) fn all() -> Vec<Entry> {
     let mut all = boards::entries();
     all.extend(riscv::entries());
+    all.extend(arm::entries());
     all.extend(storage::entries());
     all.extend(virtio::entries());
     all.extend(x86::entries());

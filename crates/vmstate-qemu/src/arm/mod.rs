@@ -1,0 +1,19 @@
+//! Devices of Arm boards, and the CPU.
+//!
+//! | image | section, version |
+//! |---|---|
+//! | [`gic::GicImage`] | `arm_gic` 12 |
+//! | [`gicv3::Gicv3Image`] | `arm_gicv3` 1 |
+//! | [`gicv3_its::ItsImage`] | `arm_gicv3_its` 0 |
+//! | [`smmuv3::Smmuv3Image`] | `smmuv3` 1 |
+//! | [`pl011`] | `pl011` 2, in two layouts |
+//! | [`pl031::Pl031Image`] | `pl031` 1 |
+//! | [`pl061::Pl061Image`], [`pl061::GpioKeyImage`] | `pl061` 4, `gpio-key` 1 |
+
+pub mod gic;
+pub mod gicv3;
+pub mod gicv3_its;
+pub mod pl011;
+pub mod pl031;
+pub mod pl061;
+pub mod smmuv3;
