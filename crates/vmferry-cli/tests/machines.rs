@@ -66,6 +66,8 @@ fn what_a_guest_of_a_release_needs_is_told_of_releases_that_are_known() {
             assert_eq!(machine["sticky"], json!([]), "{machine}");
         }
     }
+    let text = run(&["machines", "--started-on", "1.1"]).stdout;
+    assert!(text.starts_with("ferry-virt-2.0 (default)\n  needs no setting at a destination\n"), "{text}");
     let newer = run(&["machines", "--started-on", "2.0.1"]);
     assert_eq!(newer.code, Some(2));
     assert!(

@@ -225,6 +225,18 @@ fn what_an_operator_changed_is_what_each_destination_must_be_told() {
     assert_eq!(one, two);
 }
 
+#[test]
+fn a_devices_configuration_tells_what_is_not_the_machine_types() {
+    let settings = settings("virt-1.0", &["port.mdts=1", "port.mtu=9"]).unwrap();
+    // mtu is set back, speed is what the machine type gives.
+    let own = [("mtu", "1024"), ("speed", "2_5"), ("rombar", "0")];
+    let changed = settings.changed(&DEVICES[0], &own).unwrap();
+    let told: Vec<_> =
+        changed.iter().map(|set| (set.property.name, set.value.to_string(), set.origin.clone())).collect();
+    assert_eq!(told, [("mdts", "1".to_owned(), Origin::Global), ("rombar", "0".to_owned(), Origin::Device)]);
+    assert!(settings.changed(&DEVICES[0], &[("mtu", "x")]).is_err());
+}
+
 #[derive(Properties, Debug, Clone, PartialEq)]
 #[properties(device = "virtio-device", removed("x-old", "since 1.0"))]
 struct VirtioProps {

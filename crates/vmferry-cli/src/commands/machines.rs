@@ -76,6 +76,9 @@ fn lines(machine: MachineType, sticky: Option<&[Global]>) -> String {
     for setting in machine.effective_compat() {
         let _ = writeln!(text, "  {}.{}={}", setting.device, setting.property, setting.value);
     }
+    if sticky.is_some_and(<[Global]>::is_empty) {
+        text.push_str("  needs no setting at a destination\n");
+    }
     for setting in sticky.unwrap_or_default() {
         let _ = writeln!(text, "  needs at every destination: --global {setting}");
     }

@@ -10,7 +10,7 @@
 //! | A, B' | yes | no | yes | no |
 //! | B | no | yes | no | yes |
 
-use super::{Global, MachineType, Settings, Version};
+use super::{DeviceType, Global, MachineType, SetProperty, SettingError, Settings, Version};
 
 /// A release that broke a machine type, and the setting that takes its guests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,27 +59,31 @@ impl Settings {
     /// settings for all devices of a type, as far as they differ from what the machine type gives by itself.
     ///
     /// Each names one type of device and the property's own name, whatever parent or older name the operator wrote.
-    /// Those of one device's own configuration are for its configuration to record; [`DeviceType::describe`] tells
-    /// them.
-    ///
-    /// [`DeviceType::describe`]: super::DeviceType::describe
+    /// Those of one device's own configuration are for that to record; [`Settings::changed`] tells them.
     #[must_use]
     pub fn sticky(&self) -> Vec<Global> {
-        let machine = self.without_globals();
         let mut sticky = Vec::new();
         for device in self.known() {
-            // The settings were checked with the type, so neither fails.
-            let (Ok(set), Ok(given)) = (device.describe(self, &[]), device.describe(&machine, &[])) else { continue };
-            for (set, given) in set.into_iter().zip(given) {
-                if set.value != given.value {
-                    sticky.push(Global {
-                        device: device.name.to_owned(),
-                        property: set.property.name.to_owned(),
-                        value: set.value.to_string(),
-                    });
-                }
-            }
+            // The settings were checked with the type.
+            let changed = self.changed(device, &[]).unwrap_or_default();
+            sticky.extend(changed.into_iter().map(|set| Global {
+                device: device.name.to_owned(),
+                property: set.property.name.to_owned(),
+                value: set.value.to_string(),
+            }));
         }
         sticky
+    }
+
+    /// The properties of a device with the configuration `own` that are not what the machine type gives by itself, with
+    /// their values and who set them. Every destination's device must have them too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::properties`].
+    pub fn changed(&self, device: &DeviceType, own: &[(&str, &str)]) -> Result<Vec<SetProperty>, SettingError> {
+        let given = device.describe(&self.without_globals(), &[])?;
+        let set = device.describe(self, own)?.into_iter().zip(given);
+        Ok(set.filter(|(set, given)| set.value != given.value).map(|(set, _)| set).collect())
     }
 }
