@@ -22,9 +22,8 @@ use std::fmt;
 
 use super::family::inherits;
 use super::{CompatProperty, DeviceType, Island, MachineFamily, MachineVersion, Status, Version};
-use crate::lint::same;
 use crate::props::Property;
-use crate::props::text::{is_text_of, is_value, same_value};
+use crate::props::text::{is_text_of, is_value, same, same_value};
 
 /// An entry that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +175,10 @@ impl MachineFamily {
     /// const _: () = VIRT.require(&[DeviceType::of::<Pl011Props>()]);
     /// ```
     ///
+    /// The compiler counts its steps. A hundred entries and a hundred types of device are within what it does without
+    /// asking; much larger tables need `#[allow(long_running_const_eval)]` on the constant, or [`MachineFamily::check`]
+    /// in a test instead. [`Settings::new`](super::Settings::new) checks in any case.
+    ///
     /// # Panics
     ///
     /// Something is wrong; at compile time this is an error that names the machine type, the entry and the rule.
@@ -311,8 +314,16 @@ impl MachineFamily {
         let mut set = None;
         let mut versions = self.versions;
         while let [other, rest @ ..] = versions {
-            if inherits(version, other) && !same(version.version, other.version) {
+            let is_itself = same(version.version, other.version);
+            if !is_itself && !other.is_fix() {
+                // The base of a bug-fix machine type stands behind it.
+                if version.is_fix() && !inherits(version, other) {
+                    break;
+                }
                 set = later_of(set, last_of(other.compat, device, property));
+            }
+            if is_itself && !version.is_fix() {
+                break;
             }
             versions = rest;
         }
@@ -333,7 +344,8 @@ const fn later_of(earlier: Option<&'static str>, later: Option<&'static str>) ->
 /// What a list makes of a property of this type of device.
 const fn last_of(mut list: &[CompatProperty], device: &DeviceType, property: &Property) -> Option<&'static str> {
     while let [rest @ .., entry] = list {
-        if device.is_a(entry.device) && property.is_called(entry.property) {
+        // The names of properties differ more often than those of types.
+        if property.is_called(entry.property) && device.is_a(entry.device) {
             return Some(entry.value);
         }
         list = rest;

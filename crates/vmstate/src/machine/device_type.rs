@@ -1,7 +1,7 @@
 //! Types of device as the tables see them.
 
 use super::{Origin, SettingError, Settings};
-use crate::lint::same;
+use crate::props::text::same;
 use crate::props::{NamedValue, Properties, Property, PropertyError, PropertyList, PropertyValue};
 
 /// A type of device and its properties, for checks before any device exists.

@@ -90,8 +90,14 @@ impl MachineVersion {
         }
     }
 
+    /// Whether it has a MICRO number. Counts dots, since the compiler counts its steps.
     pub(super) const fn is_fix(&self) -> bool {
-        self.number().micro != 0
+        let (mut rest, mut dots) = (self.version.as_bytes(), 0);
+        while let [octet, later @ ..] = rest {
+            dots += (*octet == b'.') as usize;
+            rest = later;
+        }
+        dots == 2
     }
 }
 
@@ -124,7 +130,8 @@ impl MachineFamily {
             if let [next, ..] = older {
                 assert!(next.number().is_before(number), "machine types are not listed newest first, each once");
             }
-            if number.micro != 0 {
+            assert!(version.is_fix() == (number.micro != 0), "a MICRO number begins with 1");
+            if version.is_fix() {
                 assert!(has(older, number.base()), "a bug-fix machine type has no base: MAJOR.MINOR is not listed");
             }
             rest = older;

@@ -8,8 +8,8 @@
 //! | shall go | `deprecated = "text"` | is taken, with a warning that has the text |
 //! | is gone | `removed("name", "reason")` on the struct | is refused with the reason |
 
+use super::text::same;
 use super::{PropertyKind, PropertyValue};
-use crate::lint::same;
 
 /// One property of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Property {
     /// Whether it can be set under this name.
     #[must_use]
     pub const fn is_called(&self, name: &str) -> bool {
-        self.count(name) > 0
+        same(self.name, name) || count_in(self.aliases, name) + count_in(self.old_names, name) > 0
     }
 
     const fn count(&self, name: &str) -> usize {

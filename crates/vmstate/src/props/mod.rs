@@ -20,8 +20,8 @@ mod value;
 pub use self::error::{PropertyCause, PropertyError, assign, unknown};
 pub use self::kinds::{ElementType, LIST_ELEMENTS_LIMIT, OnOffAuto, PropertyType, Size};
 pub use self::list::{Property, PropertyList, RemovedProperty};
+use self::text::same;
 pub use self::value::{PropertyKind, PropertyValue};
-use crate::lint::same;
 
 /// The name of a property, and a value of it.
 pub type NamedValue = (&'static str, PropertyValue);

@@ -84,15 +84,23 @@ pub(super) const fn index_of(names: &[&str], text: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether the octets are equal.
+/// Whether two names are equal.
+pub(crate) const fn same(a: &str, b: &str) -> bool {
+    same_octets(a.as_bytes(), b.as_bytes())
+}
+
+/// Whether the octets are equal. From the end: many names begin alike, and the compiler counts its steps.
 const fn same_octets(mut a: &[u8], mut b: &[u8]) -> bool {
-    while let ([left, left_rest @ ..], [right, right_rest @ ..]) = (a, b) {
+    if a.len() != b.len() {
+        return false;
+    }
+    while let ([left_rest @ .., left], [right_rest @ .., right]) = (a, b) {
         if *left != *right {
             return false;
         }
         (a, b) = (left_rest, right_rest);
     }
-    a.is_empty() && b.is_empty()
+    true
 }
 
 const fn digits_to(mut digits: &[u8], radix: u32, max: u64) -> Option<u64> {

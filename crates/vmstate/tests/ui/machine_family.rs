@@ -11,6 +11,7 @@ static OLDEST_FIRST: MachineFamily = MachineFamily::new("virt", "2.0", &[version
 static TWICE: MachineFamily = MachineFamily::new("virt", "2.0", &[version("2.0"), version("2.0")]);
 static FROM_THE_FUTURE: MachineFamily = MachineFamily::new("virt", "2.0", &[version("2.1")]);
 static BASELESS: MachineFamily = MachineFamily::new("virt", "2.1", &[version("2.1"), version("2.0.1"), version("1.9")]);
+static MICRO_ZERO: MachineFamily = MachineFamily::new("virt", "2.0", &[version("2.0.0")]);
 static EMPTY: MachineFamily = MachineFamily::new("virt", "2.0", &[]);
 
 fn main() {}
