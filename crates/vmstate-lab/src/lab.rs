@@ -7,6 +7,7 @@ use crate::octets;
 use crate::pairs;
 use crate::release::Release;
 use crate::report::{Figures, Matrix, Report};
+use crate::running::Stream;
 use crate::scenario::Scenario;
 
 /// Hops of the longest chains: from, via, back or to a third, and once more.
@@ -88,6 +89,20 @@ impl Lab {
     pub fn chains_up_to(mut self, chains: usize) -> Self {
         self.chains_limit = chains;
         self
+    }
+
+    /// What each release sends of each machine type in each scenario that it can do: name of the release, machine type,
+    /// stream. For checks of streams that need no destination.
+    #[must_use]
+    pub fn streams(&self) -> Vec<(&'static str, String, Stream)> {
+        let mut streams = Vec::new();
+        for release in &self.releases {
+            for machine in release.machines() {
+                let sent = self.scenarios.iter().filter_map(|scenario| octets::sent(&machine, *release, scenario));
+                streams.extend(sent.map(|stream| (release.name, machine.clone(), stream)));
+            }
+        }
+        streams
     }
 
     /// Makes every migration.

@@ -30,7 +30,7 @@ pub(crate) fn compare(lab: &mut Lab, machine: &str, releases: &[Release], scenar
 }
 
 /// What a release sends; nothing where it does not start, cannot do what the scenario does, or refuses to save.
-fn sent(machine: &str, release: Release, scenario: &Scenario) -> Option<Stream> {
+pub(crate) fn sent(machine: &str, release: Release, scenario: &Scenario) -> Option<Stream> {
     let source = Start { from: release, machine, scenario, is_sticky: false }.source().ok()??;
     source.save().ok()
 }

@@ -24,6 +24,7 @@ macro_rules! family {
 }
 
 mod breaks;
+mod figures;
 mod pci;
 mod plain;
 mod recipes;

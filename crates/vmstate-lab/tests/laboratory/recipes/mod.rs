@@ -16,6 +16,8 @@
 //! | R12 two variants of one state | `r12_two_variants` |
 //! | loading a form that no attribute can express | `r13_older_image` |
 
+use vmstate_lab::Lab;
+
 mod r01_new_state;
 mod r02_rare_state;
 mod r03_dropping_a_field;
@@ -28,3 +30,23 @@ mod r10_renaming;
 mod r11_fixing_wrong_data;
 mod r12_two_variants;
 mod r13_older_image;
+
+/// Each with its name.
+pub(crate) fn all() -> Vec<(&'static str, Lab)> {
+    vec![
+        ("r01_new_state", r01_new_state::lab()),
+        ("r02_rare_state", r02_rare_state::lab()),
+        ("r03_dropping_a_field", r03_dropping_a_field::lab()),
+        ("r04_changing_a_size", r04_changing_a_size::lab()),
+        ("r05_raising_the_version", r05_raising_the_version::lab()),
+        ("r06_failing_explicitly", r06_failing_explicitly::lab()),
+        ("r07_new_section", r07_new_section::lab()),
+        ("r07_new_section, with sound", r07_new_section::lab_with_sound()),
+        ("r08_visible_configuration", r08_visible_configuration::lab()),
+        ("r10_renaming", r10_renaming::lab()),
+        ("r11_fixing_wrong_data", r11_fixing_wrong_data::lab()),
+        ("r11_fixing_wrong_data, without a property", r11_fixing_wrong_data::lab_without_a_property()),
+        ("r12_two_variants", r12_two_variants::lab()),
+        ("r13_older_image", r13_older_image::lab()),
+    ]
+}
