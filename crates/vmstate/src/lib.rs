@@ -124,7 +124,7 @@
 //! | [`schema`], [`lint`] | the description as data, and the rules it must keep |
 //! | [`Sink`], [`describe`] | where octets go, and the description that trails a stream |
 //! | [`Input`], [`LoadError`] | where octets come from, and where and why they were refused |
-//! | `testkit` (feature) | generated tests of an image |
+//! | `testkit` (feature) | generated tests of images and devices |
 //!
 //! # What it does not do
 //!

@@ -148,7 +148,8 @@ pub fn what_is_saved_loads<M: Migrate<Image: Debug + PartialEq>>(makes: &[&dyn F
     }
 }
 
-/// Damages what each of these devices saves, cut and changed as at [`places`], and loads it.
+/// Damages what each of these devices saves, and loads it: cut at every octet, and with every octet changed; of more
+/// than 3072 octets, at each of the first and last 1024 and at 1024 places between.
 ///
 /// # Panics
 ///

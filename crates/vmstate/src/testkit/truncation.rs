@@ -11,7 +11,8 @@ use crate::schema::Kind;
 /// First octet of a section's footer, which follows every image.
 const FOOTER_MARK: u8 = 0x7e;
 
-/// Cuts every sample at every octet; long ones as [`places`](super::places) says.
+/// Cuts every sample at every octet; one of more than 3072, at each of the first and last 1024 and at 1024 places
+/// between.
 ///
 /// # Panics
 ///
