@@ -101,7 +101,7 @@ impl<P: DevicePart> Wire for Virtio<P> {
             let within = |error: SaveError| error.within(format!("[{index}]")).within("queues");
             queue.write_to(transport, sink).map_err(within)?;
         }
-        device.write_to(self.around(), sink).map_err(|error| error.within("device"))?;
+        device.write_part(self.around(), sink).map_err(|error| error.within("device"))?;
         self.check_extra_state().map_err(|refused| SaveError::new(refused).within("virtio/extra_state"))?;
         subsections.encode(&(), sink)
     }
@@ -116,7 +116,7 @@ impl<P: DevicePart> Wire for Virtio<P> {
             self.queues.push(Queue::read_from(&self.transport, input).map_err(within)?);
         }
         let around = self.around();
-        self.device.read_from(around, input).map_err(|error| error.within("device"))?;
+        self.device.read_part(around, input).map_err(|error| error.within("device"))?;
         let at = input.offset();
         self.subsections.decode(&(), VirtioSubsectionsImage::SCHEMA.version, input)?;
         self.check_extra_state()

@@ -17,7 +17,13 @@
 //! | [`devices::VirtioScsiImage`] | `virtio-scsi` 1 | none |
 //! | [`devices::VirtioInputImage`] | `virtio-input` 1 | none |
 //! | [`devices::Virtio9pImage`] | `virtio-9p` 1 | none |
-//! | [`balloon::VirtioBalloonImage`] | `virtio-balloon` 1 | sizes; subsections |
+//! | [`blk::VirtioBlkImage`] | `virtio-blk` 2 | failed requests |
+//! | [`net::VirtioNetImage`], [`net::VirtioNet10Image`] | `virtio-net` 11 | addresses, filters, queue pairs; subsection |
+//! | [`console::VirtioConsoleImage`] | `virtio-console` 3 | ports |
+//! | [`gpu::VirtioGpuImage`] | `virtio-gpu` 1 | none; a second field has resources and outputs |
+//! | [`mem::VirtioMemImage`], [`mem::VirtioMemEarlyImage`] | `virtio-mem` 1, `virtio-mem-device-early` 1 | sizes, blocks |
+//! | [`iommu::VirtioIommuImage`] | `virtio-iommu` 2 | domains |
+//! | [`balloon::VirtioBalloonImage`], [`balloon::VirtioBalloon5Image`] | `virtio-balloon` 1 | sizes; subsections |
 //!
 //! Which transport a section has is told by its place: the device of an image says it, and a reader without a device
 //! asks [`Transport::of_idstr`]. All else is in the section.
@@ -46,8 +52,15 @@
 //! Source: `docs/spec/virtio-state.md` sections 1 to 4; streams of QEMU 5.2 to 11.1.
 
 pub mod balloon;
+pub mod blk;
 mod body;
+pub mod console;
 pub mod devices;
+pub mod element;
+pub mod gpu;
+pub mod iommu;
+pub mod mem;
+pub mod net;
 mod part;
 mod queue;
 pub mod subsections;

@@ -18,22 +18,22 @@ pub trait DevicePart: Sized {
     /// # Errors
     ///
     /// It contradicts its form, or what stands before it.
-    fn write_to(&self, around: Around, sink: &mut dyn Sink) -> Result<(), SaveError>;
+    fn write_part(&self, around: Around, sink: &mut dyn Sink) -> Result<(), SaveError>;
 
     /// Reads over the part.
     ///
     /// # Errors
     ///
     /// The stream ends or holds no such part.
-    fn read_from(&mut self, around: Around, input: &mut Input<'_>) -> Result<(), LoadError>;
+    fn read_part(&mut self, around: Around, input: &mut Input<'_>) -> Result<(), LoadError>;
 }
 
 impl DevicePart for () {
-    fn write_to(&self, _: Around, _: &mut dyn Sink) -> Result<(), SaveError> {
+    fn write_part(&self, _: Around, _: &mut dyn Sink) -> Result<(), SaveError> {
         Ok(())
     }
 
-    fn read_from(&mut self, _: Around, _: &mut Input<'_>) -> Result<(), LoadError> {
+    fn read_part(&mut self, _: Around, _: &mut Input<'_>) -> Result<(), LoadError> {
         Ok(())
     }
 }
@@ -42,7 +42,7 @@ impl DevicePart for () {
 macro_rules! image_is_part {
     ($($image:ty),+) => {$(
         impl $crate::virtio::DevicePart for $image {
-            fn write_to(
+            fn write_part(
                 &self,
                 _: $crate::virtio::Around,
                 sink: &mut dyn vmstate::Sink,
@@ -50,7 +50,7 @@ macro_rules! image_is_part {
                 vmstate::VmState::encode(self, &(), sink)
             }
 
-            fn read_from(
+            fn read_part(
                 &mut self,
                 _: $crate::virtio::Around,
                 input: &mut vmstate::Input<'_>,

@@ -12,13 +12,11 @@ A step of a recording {"virtio": {…}} has
     status     the status at the end, if not that of a driver that works
     send       requests, each {"queue": n, "out": [hexadecimal, …], "in": [octets, …]}; all of a queue are made available at once
 
-Rings and buffers are at the start of the guest's memory, 64 KiB for each device that has been driven.
+Rings and buffers are at the start of the guest's memory, 512 KiB for each device that has been driven.
 """
 
 MEMORY = {"x86_64": 0x10_0000, "riscv64": 0x8000_0000, "aarch64": 0x4000_0000}
-DEVICE_OCTETS = 0x1_0000
-QUEUE_OCTETS = 0x2000
-BUFFERS = 0x8000
+DEVICE_OCTETS = 0x8_0000
 ACKNOWLEDGE, DRIVER, DRIVER_OK, FEATURES_OK = 1, 2, 4, 8
 NEXT, WRITE, AVAILABLE = 1, 2, 1 << 7
 
@@ -26,8 +24,7 @@ NEXT, WRITE, AVAILABLE = 1, 2, 1 << 7
 class Driver:
     def __init__(self, machine, target, number, step):
         self.machine, self.step = machine, step
-        self.base = MEMORY[target] + number * DEVICE_OCTETS
-        self.buffers = self.base + BUFFERS
+        self.free = MEMORY[target] + number * DEVICE_OCTETS
         self.rings = {}
         if "mmio" in step:
             self.device = Mmio(machine, int(step["mmio"], 16))
@@ -54,15 +51,16 @@ class Driver:
             self.send(queue, [request for request in step["send"] if request["queue"] == queue])
 
     def set_up(self, queue, size, legacy):
-        desc = self.base + len(self.rings) * QUEUE_OCTETS
+        desc = self.free
         size = self.device.select(queue, size)
         avail = desc + 16 * size
         used = (avail + 6 + 2 * size + 4095) & ~4095 if legacy else (avail + 6 + 2 * size + 7) & ~7
         self.device.enable(desc, avail, used, legacy, 1 if self.step.get("msix") else None)
-        self.rings[queue] = [desc, avail, size]
+        self.rings[queue] = [desc, avail]
+        self.free = (used + 6 + 8 * size + 4095) & ~4095
 
     def send(self, queue, requests):
-        desc, avail, size = self.rings[queue]
+        desc, avail = self.rings[queue]
         packed = self.step.get("packed")
         slot, heads = 0, []
         for request in requests:
@@ -71,14 +69,14 @@ class Driver:
             heads.append(slot)
             for index, (octets, flags) in enumerate(parts):
                 flags |= NEXT if index + 1 < len(parts) else 0
-                self.machine.write(self.buffers, octets)
-                entry = self.buffers.to_bytes(8, "little") + len(octets).to_bytes(4, "little")
+                self.machine.write(self.free, octets)
+                entry = self.free.to_bytes(8, "little") + len(octets).to_bytes(4, "little")
                 if packed:
                     entry += heads[-1].to_bytes(2, "little") + (flags | AVAILABLE).to_bytes(2, "little")
                 else:
                     entry += flags.to_bytes(2, "little") + (slot + 1).to_bytes(2, "little")
                 self.machine.write(desc + 16 * slot, entry)
-                self.buffers += (len(octets) + 15) & ~15
+                self.free += (len(octets) + 15) & ~15
                 slot += 1
         if not packed:
             ring = b"".join(head.to_bytes(2, "little") for head in heads)
