@@ -115,7 +115,7 @@ impl ChainDifference {
 /// A table with, for each line, how often it came true.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    pub(crate) lines: Vec<(T, usize)>,
+    lines: Vec<(T, usize)>,
 }
 
 impl<T> Table<T> {
@@ -141,6 +141,11 @@ impl<T> Table<T> {
             }
         }
         met
+    }
+
+    /// All lines.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &T> {
+        self.lines.iter().map(|(line, _)| line)
     }
 
     /// Lines that never came true.

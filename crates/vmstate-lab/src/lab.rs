@@ -5,6 +5,7 @@ use vmstate::machine::Version;
 use crate::expected::{ChainDifference, Difference, Failure, OctetDifference, Table};
 use crate::octets;
 use crate::pairs;
+use crate::recordings::{self, Recording};
 use crate::release::Release;
 use crate::report::{Figures, Matrix, Report};
 use crate::running::Stream;
@@ -26,6 +27,7 @@ pub struct Lab {
     pub(crate) differences: Table<Difference>,
     pub(crate) octet_differences: Table<OctetDifference>,
     pub(crate) chain_differences: Table<ChainDifference>,
+    recordings: Vec<Recording>,
     pub(crate) chains_limit: usize,
     pub(crate) figures: Figures,
     pub(crate) problems: Vec<String>,
@@ -43,6 +45,7 @@ impl Lab {
             differences: Table::new(),
             octet_differences: Table::new(),
             chain_differences: Table::new(),
+            recordings: Vec::new(),
             chains_limit: CHAINS_LIMIT,
             figures: Figures::default(),
             problems: Vec::new(),
@@ -81,6 +84,13 @@ impl Lab {
     #[must_use]
     pub fn chains_differ(mut self, lines: &[ChainDifference]) -> Self {
         self.chain_differences.extend(lines);
+        self
+    }
+
+    /// Adds streams of releases that are not here any more.
+    #[must_use]
+    pub fn recordings(mut self, recordings: &[Recording]) -> Self {
+        self.recordings.extend(recordings);
         self
     }
 
@@ -123,6 +133,9 @@ impl Lab {
             }
             matrices.push(matrix);
         }
+        for recording in std::mem::take(&mut self.recordings) {
+            recordings::run(&mut self, &recording, &scenarios);
+        }
         for (scenario, _) in scenarios.iter().zip(was_run).filter(|(_, was_run)| !was_run) {
             self.problems.push(format!("scenario '{}': no release can do what it does", scenario.name));
         }
@@ -160,5 +173,14 @@ impl Lab {
         lines.extend(self.octet_differences.in_vain().map(|line| format!("{line:?}")));
         lines.extend(self.chain_differences.in_vain().map(|line| format!("{line:?}")));
         self.problems.extend(lines.into_iter().map(|line| format!("expected, and never happened: {line}")));
+        let mut without: Vec<String> = Vec::new();
+        let failures = self.failures.lines().filter(|line| line.reason.is_empty() || line.text.is_empty());
+        without.extend(failures.map(|line| format!("{line:?}")));
+        without.extend(self.differences.lines().filter(|line| line.reason.is_empty()).map(|line| format!("{line:?}")));
+        let octets = self.octet_differences.lines().filter(|line| line.reason.is_empty());
+        without.extend(octets.map(|line| format!("{line:?}")));
+        let chains = self.chain_differences.lines().filter(|line| line.reason.is_empty() || line.text.is_empty());
+        without.extend(chains.map(|line| format!("{line:?}")));
+        self.problems.extend(without.into_iter().map(|line| format!("expected without saying what or why: {line}")));
     }
 }

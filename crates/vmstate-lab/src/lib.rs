@@ -3,8 +3,9 @@
 //!
 //! A change of a device breaks migration between *two* programs, of which a test of one sees nothing. Here the old
 //! releases stay: as modules of the test, as in this crate's own tests, or as dependencies of older versions of the
-//! author's crate (`vmm_1_0 = { package = "vmm", version = "=1.0" }`). Each has its machine types. Then every ordered
-//! pair of releases moves every machine type that both have, in every scenario, and chains of migrations follow:
+//! author's crate (`vmm_1_0 = { package = "vmm", version = "=1.0" }`), or at least as streams that they sent
+//! ([`Recording`]). Each has its machine types. Then every ordered pair of releases moves every machine type that both
+//! have, in every scenario, and chains of migrations follow:
 //!
 //! ```text
 //! build at `from` ─ act ─ observe ─ save ─► load at `to` ─ observe: the same? ─ save ─► load at a third ─ …
@@ -91,7 +92,9 @@
 //! | a release sends of an old machine type what the release sent that introduced it, octet for octet | section 5, row 2 |
 //! | a refused load leaves the device that refused, and those behind it, as they were | |
 //! | saving changes nothing that the guest sees, and gives the same octets again | |
-//! | the description behind a stream can be read and lists its sections | |
+//! | the description behind a stream can be read, lists its sections, and its sizes add up to them | |
+//! | guests of an island release are taken with the settings that its table lists ([`vmstate::machine::Island`]) | section 5.1 |
+//! | streams that older releases sent load ([`Recording`]) | section 9, rules 1 and 4 |
 //! | every release starts each of its machine types | section 9, rule 4 |
 //!
 //! # What it does not do
@@ -107,6 +110,7 @@ mod loading;
 mod machine;
 mod octets;
 mod pairs;
+mod recordings;
 mod refusal;
 mod release;
 mod report;
@@ -117,6 +121,7 @@ pub use expected::{ChainDifference, Difference, Failure, OctetDifference};
 pub use guest::{Guest, Observation, Register, Unsupported};
 pub use lab::{CHAINS_LIMIT, HOPS_LIMIT, Lab};
 pub use machine::{Machine, RamBlock};
+pub use recordings::Recording;
 pub use refusal::{Refusal, Side};
 pub use release::{Build, BuildError, Reader, Release};
 pub use report::{Figures, Report};

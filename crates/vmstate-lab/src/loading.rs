@@ -30,12 +30,14 @@ pub(crate) struct Loading<'a> {
     /// Section ids of this stream, and whose they are; RAM's is an id string like others.
     bound: HashMap<u32, (String, u32)>,
     loaded: Vec<(String, u32)>,
+    /// Octets of the bodies that were read.
+    bodies: Vec<u64>,
 }
 
 impl<'a> Loading<'a> {
     pub(crate) fn new(machine: &'a Machine, machine_type: &'a str, reader: Reader, octets: &[u8]) -> Self {
         let input = Input::from_slice(octets, 0);
-        Self { machine, machine_type, reader, input, bound: HashMap::new(), loaded: Vec::new() }
+        Self { machine, machine_type, reader, input, bound: HashMap::new(), loaded: Vec::new(), bodies: Vec::new() }
     }
 
     pub(crate) fn run(mut self) -> Result<(), Refusal> {
@@ -96,9 +98,11 @@ impl<'a> Loading<'a> {
         if !section.schema().loads(version) {
             return Err(failed(LoadError::new(offset, section.schema().refusal(version))));
         }
+        let start = self.input.offset();
         self.input.set_budget(SECTION_BYTES_LIMIT);
         let image = section.load(version, &mut self.input).map_err(failed)?;
         self.input.clear_budget();
+        self.bodies.push(self.input.offset().saturating_sub(start));
         self.footer(id).map_err(within)?;
         image.commit().map_err(|refused| within(refuse(refused.to_string())))?;
         self.loaded.push((entry.idstr().to_owned(), entry.instance()));
@@ -168,7 +172,7 @@ impl<'a> Loading<'a> {
         self.next(|octets| Footer::decode(octets, id)).map(drop)
     }
 
-    /// What tools need must be true: the description lists the devices that came, in their order.
+    /// What tools need must be true: the description lists the devices that came, in their order, and their octets.
     fn description(&mut self) -> Result<(), Refusal> {
         let Trailer::Description { length } = self.next(Trailer::decode)? else {
             return Err(refuse("no description behind the stream"));
@@ -178,9 +182,10 @@ impl<'a> Loading<'a> {
             return Err(refuse(format!("the description has {length} octets, and {} follow", text.len())));
         }
         let described = description::read(text).map_err(|error| refuse(error.to_string()))?;
-        if described.devices.len() != self.loaded.len() {
-            let (described, loaded) = (described.devices.len(), self.loaded.len());
-            return Err(refuse(format!("the description has {described} devices, and {loaded} came")));
+        let sizes: Option<Vec<u64>> = described.devices.iter().map(|device| device.encoded_bytes()).collect();
+        if sizes.as_ref() != Some(&self.bodies) {
+            let came = &self.bodies;
+            return Err(refuse(format!("the description has bodies of {sizes:?} octets, and {came:?} came")));
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub struct Figures {
     pub expected_differences: usize,
     /// Refused loads, of pairs and in chains, after which the devices were found to be what they were.
     pub refused_untouched: usize,
+    /// Recordings of older releases that were loaded, each counted for each release.
+    pub recordings: usize,
     /// Streams that were compared with those of the release that introduced the machine type.
     pub octet_comparisons: usize,
 }
@@ -38,6 +40,7 @@ impl Add for Figures {
             expected_failures: self.expected_failures.saturating_add(other.expected_failures),
             expected_differences: self.expected_differences.saturating_add(other.expected_differences),
             refused_untouched: self.refused_untouched.saturating_add(other.refused_untouched),
+            recordings: self.recordings.saturating_add(other.recordings),
             octet_comparisons: self.octet_comparisons.saturating_add(other.octet_comparisons),
         }
     }
@@ -52,7 +55,8 @@ impl Sum for Figures {
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pairs, sticky_pairs, chains, chains_left_out, .. } = self;
-        let Self { expected_failures, expected_differences, refused_untouched, octet_comparisons, .. } = self;
+        let Self { expected_failures, expected_differences, refused_untouched, recordings, octet_comparisons, .. } =
+            self;
         writeln!(f, "{pairs} pairs ({sticky_pairs} with the settings of an island's guests), {chains} chains")?;
         if *chains_left_out > 0 {
             writeln!(f, "{chains_left_out} chains left out beyond the limit")?;
@@ -61,6 +65,9 @@ impl fmt::Display for Figures {
             f,
             "{expected_failures} expected failures, {expected_differences} expected differences of a register"
         )?;
+        if *recordings > 0 {
+            writeln!(f, "{recordings} loads of recordings")?;
+        }
         write!(f, "{refused_untouched} refused loads left the devices alone, {octet_comparisons} streams compared")
     }
 }

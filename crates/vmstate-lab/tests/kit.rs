@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use vmstate::{MachineFamily, MachineVersion, Migrate, Place, Refused, Versions, VmState, compat};
 use vmstate_lab::{
-    ChainDifference, Difference, Failure, Lab, Machine, Observation, OctetDifference, Refusal, Release, Scenario, Side,
-    Unsupported, registers,
+    ChainDifference, Difference, Failure, Lab, Machine, Observation, OctetDifference, Recording, Refusal, Release,
+    Scenario, Side, Unsupported, registers,
 };
 
 #[derive(VmState, Clone, Default)]
@@ -189,13 +189,13 @@ fn a_machine_that_does_not_start_fails_all_its_pairs() {
 
 #[test]
 fn lines_that_never_come_true_are_named() {
-    let failure = Failure { from: "1.0", to: "2.0", machine: "*", scenario: "*", text: "", reason: "none" };
+    let failure = Failure { from: "1.0", to: "2.0", machine: "*", scenario: "*", text: "none", reason: "none" };
     finds(lab(GOOD).fails(&[failure]), "works, but is listed as a failure");
     finds(lab(GOOD).fails(&[Failure { machine: "other", ..failure }]), "expected, and never happened: Failure");
     finds(lab(REFUSING).fails(&[Failure { text: "footer", ..failure }]), "is not the failure that is listed");
     let octets = OctetDifference { release: "2.0", machine: "*", scenario: "*", section: "timer", reason: "none" };
     finds(lab(GOOD).octets_differ(&[octets]), "expected, and never happened: OctetDifference");
-    let chain = ChainDifference { chain: "* > * > *", machine: "*", scenario: "*", text: "", reason: "none" };
+    let chain = ChainDifference { chain: "* > * > *", machine: "*", scenario: "*", text: "none", reason: "none" };
     finds(lab(GOOD).chains_differ(&[chain]), "expected, and never happened: ChainDifference");
 }
 
@@ -235,4 +235,76 @@ fn streams_that_do_not_fit_are_refused_with_the_place() {
     }
     let no_such = OLD.start("board-9.0", &[]).unwrap_err();
     assert_eq!(no_such.to_string(), "start: release 1.0 has no machine type 'board-9.0'; it has board-1.0");
+}
+
+#[test]
+fn lines_without_a_text_or_a_reason_are_named() {
+    let failure = Failure { from: "*", to: "2.0", machine: "*", scenario: "ticks", text: "", reason: "none" };
+    finds(lab(REFUSING).fails(&[failure]), "expected without saying what or why: Failure");
+    finds(
+        lab(REFUSING).fails(&[Failure { text: "count", reason: "", ..failure }]),
+        "expected without saying what or why",
+    );
+}
+
+#[test]
+fn another_machine_type_is_refused_by_name() {
+    static FAMILY: MachineFamily = MachineFamily::new(
+        "board",
+        "2.0",
+        &[MachineVersion { version: "2.0", compat: compat![] }, MachineVersion { version: "1.0", compat: compat![] }],
+    );
+    const BOTH: Release = Release::new("2.0", &FAMILY, &[], |_| machine_with(Fault::None));
+    let stream = BOTH.start("board-2.0", &[]).unwrap().save().unwrap();
+    let refused = |release: Release| release.start("board-1.0", &[]).unwrap().load(&stream).unwrap_err().to_string();
+    let text = "destination: machine type is 'board-2.0' in the stream and 'board-1.0' here";
+    assert_eq!((refused(BOTH).as_str(), refused(OLD).as_str()), (text, text));
+    // Nor does the older release start it.
+    assert_eq!(OLD.start("board-2.0", &[]).unwrap_err().side, Side::Start);
+    let report = Lab::new(&[OLD, BOTH]).run();
+    report.assert();
+    assert_eq!(report.figures.pairs, 4 + 1);
+}
+
+/// A stream of a release 0.9, of which nothing else is left: with machine type `board-1.0`, a count of 9, a limit of 2.
+const RECORDED: Recording = Recording {
+    release: "0.9",
+    machine: "board-1.0",
+    scenario: "ticks",
+    octets: include_bytes!("data/timer-0.9.bin"),
+    seen: &[("timer.count", "9"), ("timer.limit", "2")],
+};
+
+#[test]
+fn a_recording_is_loaded_by_every_release_that_has_its_machine_type() {
+    let report = lab(GOOD).recordings(&[RECORDED]).run();
+    report.assert();
+    assert_eq!((report.figures.recordings, report.figures.octet_comparisons), (2, 2 + 2));
+}
+
+#[test]
+fn a_recording_that_does_not_load_or_loses_something_is_named() {
+    finds(
+        lab(LOSING).recordings(&[RECORDED]),
+        "recording of 0.9 > 2.0 board-1.0, 'ticks': the guest finds timer.count 0, which was 9 at the source",
+    );
+    finds(
+        lab(REFUSING).recordings(&[RECORDED]),
+        "recording of 0.9 > 2.0 board-1.0, 'ticks': destination: section 'timer' instance 0: the count is 9",
+    );
+    let other = Recording { scenario: Scenario::AT_RESET, ..RECORDED };
+    finds(lab(GOOD).recordings(&[other]), "'at reset', what 0.9 did not: the recording differs from octet 0x2a on");
+    finds(lab(GOOD).recordings(&[Recording { machine: "board-0.1", ..RECORDED }]), "no release has the machine type");
+    let listed = |from| Failure {
+        from,
+        to: "2.0",
+        machine: "*",
+        scenario: "ticks",
+        text: "the count is 9",
+        reason: "as in the recording",
+    };
+    let report = lab(REFUSING).recordings(&[RECORDED]).fails(&[listed("*")]).run();
+    // It refuses, and too late.
+    assert!(report.problems.iter().all(|problem| problem.contains("the load was refused")), "{report}");
+    assert_eq!(report.figures.expected_failures, 3);
 }

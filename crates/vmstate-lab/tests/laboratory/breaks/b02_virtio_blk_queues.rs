@@ -4,7 +4,7 @@
 //! counts its own. QEMU did it right, with an entry in list 5.1; `broken` is what would have been released without. Old
 //! machine types keep the old number also where both ends are new, or a chain could not end where it began.
 
-use vmstate::machine::DeviceType;
+use vmstate::machine::{DeviceType, Island};
 use vmstate::{Properties, VmState};
 use vmstate_lab::{Failure, Lab, OctetDifference, Release, Scenario, registers};
 
@@ -54,7 +54,16 @@ mod broken {
 mod fixed {
     use super::*;
 
-    family! { "5.2.1": "5.2", "5.1" [("virtio-blk", "num-queues", "1")] }
+    family! { "5.2.1": "5.2", "5.1" [("virtio-blk", "num-queues", "1")];
+        Island {
+            release: "5.2",
+            machine: "5.1",
+            device: "virtio-blk",
+            property: "num-queues",
+            value: "0",
+            reason: "5.2 gave older machine types a queue for each CPU",
+        },
+    }
     pub(super) const RELEASE: Release = Release::new("5.2.1", &FAMILY, &[DeviceType::of::<Props>()], |settings| {
         let Props { num_queues } = settings.properties(&[])?;
         machine_of("blk", block(if num_queues == 0 { CPUS } else { num_queues }))

@@ -6,7 +6,7 @@
 //!
 //! A lint finds it before (`nested-version`).
 
-use vmstate::machine::DeviceType;
+use vmstate::machine::{DeviceType, Island};
 use vmstate::testkit::findings_are_known;
 use vmstate::{Properties, VmState};
 use vmstate_lab::{Failure, Lab, OctetDifference, Release, Scenario, registers};
@@ -93,7 +93,16 @@ mod fixed {
     }
     registers!(Gpu { "enabled" => enabled, "width" => scanout.width, "offset" => scanout.offset });
 
-    family! { "9.0.1": "9.0", "8.2" [("virtio-gpu-device", "x-scanout-offset", "off")] }
+    family! { "9.0.1": "9.0", "8.2" [("virtio-gpu-device", "x-scanout-offset", "off")];
+        Island {
+            release: "9.0",
+            machine: "8.2",
+            device: "virtio-gpu-device",
+            property: "x-scanout-offset",
+            value: "on",
+            reason: "9.0 has the fields for older machine types too",
+        },
+    }
     pub(super) const RELEASE: Release = Release::new("9.0.1", &FAMILY, &[DeviceType::of::<Props>()], |settings| {
         machine_of("gpu", Plain::new(Gpu::default(), settings.properties(&[])?))
     });

@@ -5,6 +5,7 @@
 //! 7.2); `broken` is what would have been released without.
 
 use vmstate::VmState;
+use vmstate::testkit::schema_text;
 use vmstate_lab::{Failure, Lab, OctetDifference, Release, Scenario, registers};
 
 use crate::plain::{Plain, machine_of};
@@ -14,7 +15,7 @@ mod old {
 
     #[derive(VmState, Clone, Default)]
     #[vmstate(name = "e1000e", version = 1)]
-    struct E1000e {
+    pub(super) struct E1000e {
         delay: u32,
         rx: u32,
     }
@@ -30,7 +31,7 @@ mod broken {
 
     #[derive(VmState, Clone, Default)]
     #[vmstate(name = "e1000e", version = 1)]
-    struct E1000e {
+    pub(super) struct E1000e {
         delay: u32,
         timadj: i64,
         rx: u32,
@@ -44,7 +45,7 @@ mod broken {
 
 mod fixed {
     use vmstate::Properties;
-    use vmstate::machine::DeviceType;
+    use vmstate::machine::{DeviceType, Island};
 
     use super::*;
 
@@ -65,7 +66,16 @@ mod fixed {
     }
     registers!(E1000e { delay, timadj, rx });
 
-    family! { "8.0.1": "8.0", "7.2" [("e1000e", "migrate-timadj", "off")] }
+    family! { "8.0.1": "8.0", "7.2" [("e1000e", "migrate-timadj", "off")];
+        Island {
+            release: "8.0",
+            machine: "7.2",
+            device: "e1000e",
+            property: "migrate-timadj",
+            value: "on",
+            reason: "8.0 has the field for older machine types too",
+        },
+    }
     pub(super) const RELEASE: Release = Release::new("8.0.1", &FAMILY, &[DeviceType::of::<Props>()], |settings| {
         machine_of("e1000e", Plain::new(E1000e::default(), settings.properties(&[])?))
     });
@@ -95,4 +105,11 @@ pub(crate) fn lab() -> Lab {
 #[test]
 fn the_broken_release_is_an_island_and_the_fixed_one_is_not() {
     lab().run().assert();
+}
+
+#[test]
+fn a_committed_schema_shows_the_field() {
+    let (old, new) = (schema_text(old::E1000e::SCHEMA), schema_text(broken::E1000e::SCHEMA));
+    let inserted: Vec<&str> = new.lines().filter(|line| !old.contains(line)).map(str::trim).collect();
+    assert_eq!(inserted, ["timadj: int64"]);
 }

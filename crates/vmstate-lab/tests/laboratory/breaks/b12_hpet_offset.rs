@@ -16,6 +16,11 @@ use crate::plain::machine_of;
 const HOST_CLOCK: u64 = 1000;
 const DRIFT: u64 = 1;
 
+/// The offset that a destination works out, if none is sent.
+fn computed(counter: u64) -> u64 {
+    counter.saturating_sub(HOST_CLOCK) + DRIFT
+}
+
 #[derive(Properties, Clone)]
 #[properties(device = "hpet")]
 struct Props {
@@ -65,12 +70,11 @@ impl Migrate for Hpet {
 
     fn restore(&mut self, image: HpetImage, _: &Versions) -> Result<(), Refused> {
         let HpetImage { counter, offset } = image;
-        let computed = counter.saturating_sub(HOST_CLOCK) + DRIFT;
         let offset = match offset {
-            Some(OffsetImage { offset: 0 }) if self.mistakes_zero => computed,
+            Some(OffsetImage { offset: 0 }) if self.mistakes_zero => computed(counter),
             Some(OffsetImage { offset }) => offset,
             None if self.props.hpet_offset_saved => return Err(Refused::new("the offset is missing")),
-            None => computed,
+            None => computed(counter),
         };
         (self.counter, self.offset) = (counter, offset);
         Ok(())
@@ -84,9 +88,43 @@ fn hpet(props: Props, mistakes_zero: bool) -> Result<Machine, BuildError> {
 mod old {
     use super::*;
 
+    #[derive(VmState)]
+    #[vmstate(name = "hpet", version = 1)]
+    struct OldHpetImage {
+        counter: u64,
+    }
+
+    #[derive(Default)]
+    struct OldHpet {
+        counter: u64,
+        offset: u64,
+    }
+    registers!(OldHpet { counter, offset });
+
+    impl Migrate for OldHpet {
+        type Image = OldHpetImage;
+        type Props = ();
+
+        fn props(&self) {}
+
+        fn snapshot(&self) -> Result<OldHpetImage, Refused> {
+            let Self { counter, offset: _ } = self;
+            Ok(OldHpetImage { counter: *counter })
+        }
+
+        fn template(&self) -> Result<OldHpetImage, Refused> {
+            self.snapshot()
+        }
+
+        fn restore(&mut self, image: OldHpetImage, _: &Versions) -> Result<(), Refused> {
+            let OldHpetImage { counter } = image;
+            *self = Self { counter, offset: computed(counter) };
+            Ok(())
+        }
+    }
+
     family! { "2.11": "2.11" }
-    pub(super) const RELEASE: Release =
-        Release::new("2.11", &FAMILY, &[], |_| hpet(Props { hpet_offset_saved: false }, false));
+    pub(super) const RELEASE: Release = Release::new("2.11", &FAMILY, &[], |_| machine_of("hpet", OldHpet::default()));
 }
 
 mod broken {

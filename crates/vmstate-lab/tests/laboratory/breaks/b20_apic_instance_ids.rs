@@ -6,6 +6,7 @@
 //!
 //! The operator plugs CPU 2 in before CPU 1 at the source; at the destination he starts with all, in order.
 
+use vmstate::lint::section_findings;
 use vmstate::machine::DeviceType;
 use vmstate::{Place, Properties, Registry, VmState};
 use vmstate_lab::{
@@ -148,4 +149,11 @@ fn new_numbers_for_an_old_machine_type_swap_what_was_right() {
         }])
         .run()
         .assert();
+}
+
+#[test]
+fn the_lint_names_devices_that_only_their_order_tells_apart() {
+    let sections = [("apic", Apic::SCHEMA), ("apic", Apic::SCHEMA)];
+    let labels: Vec<String> = section_findings(sections).iter().map(vmstate::lint::Finding::label).collect();
+    assert_eq!(labels, ["numbered-instances at apic"]);
 }
