@@ -2,6 +2,7 @@
 //!
 //! | image | section, version |
 //! |---|---|
+//! | [`cpu`] | `cpu` 22, in four layouts |
 //! | [`gic::GicImage`] | `arm_gic` 12 |
 //! | [`gicv3::Gicv3Image`] | `arm_gicv3` 1 |
 //! | [`gicv3_its::ItsImage`] | `arm_gicv3_its` 0 |
@@ -10,6 +11,7 @@
 //! | [`pl031::Pl031Image`] | `pl031` 1 |
 //! | [`pl061::Pl061Image`], [`pl061::GpioKeyImage`] | `pl061` 4, `gpio-key` 1 |
 
+pub mod cpu;
 pub mod gic;
 pub mod gicv3;
 pub mod gicv3_its;
