@@ -75,6 +75,42 @@ fn a_damaged_section_does_not() {
     }
 }
 
+/// Octets that are changed in one section, one at a time.
+const MUTATIONS: u64 = 64;
+/// Longest body that is mutated: a change in a longer one is mostly one in a register file or a buffer.
+const MUTATED_OCTETS_MAX: usize = 4096;
+
+#[test]
+fn mutated_sections_are_survived() {
+    let entries = images::all();
+    let mut done = BTreeSet::new();
+    let mut survived = 0;
+    for recording in recordings() {
+        for section in &recording.sections {
+            let Some(entry) = image_of(&entries, section) else { continue };
+            if !(1..=MUTATED_OCTETS_MAX).contains(&section.body.len())
+                || !done.insert((entry.type_path, section.body.len()))
+            {
+                continue;
+            }
+            // The same numbers in every run: what fails, fails again.
+            let mut state = section.body.len() as u64 | 1;
+            for _ in 0..MUTATIONS {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let mut mutated = section.clone();
+                let at = usize::try_from(state >> 8).unwrap() % mutated.body.len();
+                mutated.body[at] = state.to_le_bytes()[0];
+                // Accepted or refused: a value may mean anything, but nothing may panic.
+                survived += u64::from(entry.check(&mutated).is_ok());
+            }
+        }
+    }
+    println!("{survived} of {} mutated sections were accepted", done.len() as u64 * MUTATIONS);
+    assert!(survived > 0, "a register may have any value");
+}
+
 #[test]
 fn images_with_recorded_state_pass_the_generated_tests() {
     let entries = images::all();
