@@ -12,6 +12,7 @@
 //! moved about and stacks are small.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 
 use vmstate::schema::Kind;
 use vmstate::{Input, LoadError, SaveError, Sink, Wire};
@@ -29,6 +30,20 @@ impl<T: Default, const N: usize> Default for Table<T, N> {
 impl<T: fmt::Debug, const N: usize> fmt::Debug for Table<T, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl<T, const N: usize> Deref for Table<T, N> {
+    type Target = [T; N];
+
+    fn deref(&self) -> &[T; N] {
+        &self.0
+    }
+}
+
+impl<T, const N: usize> DerefMut for Table<T, N> {
+    fn deref_mut(&mut self) -> &mut [T; N] {
+        &mut self.0
     }
 }
 
@@ -57,6 +72,20 @@ impl<const N: usize> Default for Octets<N> {
 impl<const N: usize> fmt::Debug for Octets<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl<const N: usize> Deref for Octets<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Octets<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
     }
 }
 

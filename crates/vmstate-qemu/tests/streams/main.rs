@@ -11,6 +11,7 @@ mod described;
 mod experiments;
 mod images;
 mod recorded;
+mod registers;
 mod round_trip;
 mod sections;
 mod table;
