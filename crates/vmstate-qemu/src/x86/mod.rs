@@ -2,6 +2,7 @@
 //!
 //! | image | section, version | what |
 //! |---|---|---|
+//! | [`cpu::CpuImage`] | `cpu` 12 | a CPU |
 //! | [`apic::ApicImage`] | `apic` 3 | a CPU's own interrupt controller |
 //! | [`ioapic::IoapicImage`] | `ioapic` 3 | that for lines |
 //! | [`i8259::I8259Image`] | `i8259` 1 | the old one |
@@ -16,6 +17,7 @@
 //! | [`kvm_tpr_opt::KvmTprOptImage`] | `kvm-tpr-opt` 1 | patches of the task priority, for old Windows |
 
 pub mod apic;
+pub mod cpu;
 pub mod fdc;
 pub mod hpet;
 pub mod i440fx;
