@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, demo, machines, man, migrate, run, schema};
+use crate::commands::{analyze, completions, demo, machines, man, migrate, rehearse, run, schema};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -53,6 +53,7 @@ enum Command {
     Machines(machines::Args),
     Schema(schema::Args),
     Analyze(analyze::Args),
+    Rehearse(rehearse::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -74,6 +75,7 @@ impl Cli {
             Command::Machines(args) => machines::run(&args, output),
             Command::Schema(args) => schema::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
+            Command::Rehearse(args) => rehearse::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),
         }

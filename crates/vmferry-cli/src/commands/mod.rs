@@ -6,5 +6,6 @@ pub(crate) mod demo;
 pub(crate) mod machines;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod schema;

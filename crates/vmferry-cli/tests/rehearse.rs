@@ -1,0 +1,165 @@
+//! Real QEMUs are asked whether they load what other ones saved.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod kit;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kit::{Ran, run};
+use serde_json::{Value, json};
+use vmferry_qmp::Client;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program of a release; says that the test is skipped where there is none.
+fn qemu(name: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os("VMFERRY_QEMU_DIR").map(PathBuf::from).or_else(|| {
+        let home = PathBuf::from(std::env::var_os("HOME")?);
+        Some(home.join(".cache/vmferry/qemu"))
+    });
+    let program = folder.map(|folder| folder.join("bin").join(format!("qemu-{name}")));
+    match program.filter(|program| program.is_file()) {
+        Some(program) => Some(program),
+        None => {
+            println!("skipped: there is no qemu-{name}; `cargo xtask test` fetches it");
+            None
+        }
+    }
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Saves a machine that never ran.
+fn save(program: &Path, arguments: &[&str], stream: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("qmp");
+    let child = Command::new(program)
+        .args(["-accel", "tcg", "-nodefaults", "-display", "none", "-S", "-qmp"])
+        .arg(format!("unix:{},server=on,wait=off", socket.display()))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _running = Running(child);
+    let deadline = Instant::now() + PATIENCE;
+    let mut client = loop {
+        match Client::connect(&socket) {
+            Ok(client) => break client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    client.execute("migrate", json!({"uri": format!("exec:cat > {}", stream.display())})).unwrap();
+    loop {
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        match reply["status"].as_str() {
+            Some("completed") => break,
+            Some("failed") => unreachable!("{reply}"),
+            _ => assert!(Instant::now() < deadline, "{reply}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    client.execute("quit", Value::Null).unwrap();
+}
+
+fn rehearse(stream: &Path, program: &Path, arguments: &[&str]) -> Ran {
+    let mut words = vec!["rehearse", "--json", stream.to_str().unwrap(), "--", program.to_str().unwrap()];
+    words.extend(["-accel", "tcg", "-nodefaults"]);
+    words.extend(arguments);
+    run(&words)
+}
+
+/// One property of 10.0 has its new value on an old machine type, as if the compatibility entry had been forgotten
+/// (`docs/spec/compat.md` section 7); 5.2 refuses, and the cause is found.
+#[test]
+fn a_forgotten_compatibility_entry_is_found_by_its_refusal() {
+    let (Some(new), Some(old)) = (qemu("10.0-x86_64"), qemu("5.2-x86_64")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stream = folder.path().join("stream");
+    let machine = ["-M", "pc-q35-5.2", "-m", "16"];
+    for (source, destination, what) in [
+        (&["-global", "i8042.extended-state=on"][..], &[][..], "'pckbd' has the subsection 'pckbd/extended_state'"),
+        (&["-global", "migration.send-switchover-start=on"], &[], "a command 0xb that the destination does not know"),
+        (
+            &["-device", "e1000e,romfile=", "-global", "e1000e.migrate-timadj=on"],
+            &["-device", "e1000e,romfile="],
+            "the state of '0000:00:01.0/e1000e' has another length",
+        ),
+        (
+            &["-device", "virtio-rng-pci,vectors=2"],
+            &["-device", "virtio-rng-pci"],
+            "configuration space differs at offset 0x34",
+        ),
+        (&["-device", "virtio-rng-pci"], &[], "a section '0000:00:01.0/virtio-rng' instance 0"),
+        (&[], &["-m", "32"], "RAM block 'pc.ram' has 0x1000000 bytes in the stream and 0x2000000"),
+        (&[], &["-M", "pc-q35-5.1"], "of machine type 'pc-q35-5.2', the destination is a 'pc-q35-5.1'"),
+    ] {
+        save(&new, &[&machine[..], source].concat(), &stream);
+        let ran = rehearse(&stream, &old, &[&machine[..], destination].concat());
+        let document = ran.document();
+        assert_eq!((ran.code, &document["verdict"]), (Some(1), &json!("refused")), "{source:?}: {document:#}");
+        let causes = document["causes"].as_array().unwrap();
+        assert_eq!(causes.len(), 1, "{source:?}: {document:#}");
+        assert!(causes[0]["what"].as_str().unwrap().contains(what), "{source:?}: {document:#}");
+        assert!(!causes[0]["recipe"].as_str().unwrap().is_empty());
+        assert!(!document["said"].as_array().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn what_fits_loads_in_both_directions() {
+    let (Some(new), Some(old)) = (qemu("10.0-x86_64"), qemu("5.2-x86_64")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let stream = folder.path().join("stream");
+    let machine = ["-M", "pc-q35-5.2", "-m", "16", "-device", "virtio-rng-pci"];
+    for (from, to) in [(&old, &new), (&old, &old)] {
+        save(from, &machine, &stream);
+        let ran = rehearse(&stream, to, &machine);
+        assert_eq!((ran.code, &ran.document()["verdict"]), (Some(0), &json!("loads")), "{}", ran.stdout);
+    }
+    let ran = run(&["rehearse", stream.to_str().unwrap(), "--", old.to_str().unwrap(), "-accel", "tcg", "-nodefaults"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("do      start the destination with"), "{}", ran.stdout);
+}
+
+#[test]
+fn our_own_machine_rehearses_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = folder.path().join("stream");
+    let socket = folder.path().join("qmp");
+    let qmp = format!("unix:{}", socket.display());
+    let arguments = ["run", "--memory", "8M", "--qmp", &qmp, "--serial", "/dev/null"];
+    let _running = Running(kit::vmferry(&arguments).stdout(Stdio::null()).spawn().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    while !socket.exists() {
+        assert!(Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let uri = format!("file:{}", stream.display());
+    assert_eq!(run(&["migrate", "--qmp", &qmp, &uri, "--follow"]).code, Some(0));
+    let program = env!("CARGO_BIN_EXE_vmferry");
+    let path = stream.to_str().unwrap();
+    let ran = run(&["rehearse", path, "--", program, "run", "--memory", "8M", "--serial", "/dev/null"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    let ran = run(&["rehearse", path, "--", program, "run", "--memory", "16M", "--serial", "/dev/null"]);
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("it said"), "{}", ran.stdout);
+
+    let octets = std::fs::read(&stream).unwrap();
+    std::fs::write(&stream, octets.get(..octets.len() / 2).unwrap()).unwrap();
+    assert_eq!(run(&["rehearse", path, "--", program, "run"]).code, Some(3), "cut short");
+    std::fs::write(&stream, octets).unwrap();
+    assert_eq!(run(&["rehearse", path, "--", "/bin/false"]).code, Some(4), "no destination");
+    assert_eq!(run(&["rehearse", path, "--", program, "run", "--incoming", "defer"]).code, Some(2));
+    assert_eq!(run(&["rehearse", path, "--channel", path, "--", program, "run"]).code, Some(2));
+}
