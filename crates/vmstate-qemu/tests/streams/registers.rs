@@ -11,7 +11,7 @@ use std::path::Path;
 use vmstate::{Input, VmState};
 use vmstate_qemu::riscv::cpu::{v1, v5, v10, v12};
 
-use crate::recorded::{Recording, recordings};
+use crate::recorded::{Recording, recordings_of};
 use crate::sections::Section;
 
 /// Number of a control and status register, and what is written to it; in the order of writing. Those that a trap
@@ -124,13 +124,11 @@ fn hart(recording: &Recording) -> &Section {
 
 #[test]
 fn each_register_is_in_the_field_of_its_name() {
-    let recordings = recordings();
-    let of_program: Vec<_> =
-        recordings.iter().filter(|recording| recording.name.starts_with("virt-registers-")).collect();
+    let of_program = recordings_of("virt-registers-");
     assert_eq!(of_program.len(), 4, "a recording of each release");
     for recording in of_program {
         println!("{}", recording.name);
-        let section = hart(recording);
+        let section = hart(&recording);
         let (mepc, mcause) = match section.version {
             1 => check_hart!(v1::CpuImage, section),
             5 => check_hart!(v5::CpuImage, section),
