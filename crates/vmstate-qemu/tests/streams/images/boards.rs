@@ -2,7 +2,7 @@
 
 use vmferry_wire::description::Vmsd;
 use vmstate_qemu::acpi::VirtAcpiBuildImage;
-use vmstate_qemu::acpi::ged::AcpiGedImage;
+use vmstate_qemu::acpi::ged::{AcpiGed7Image, AcpiGedImage};
 use vmstate_qemu::fw_cfg::FwCfgImage;
 use vmstate_qemu::goldfish_rtc::GoldfishRtcImage;
 use vmstate_qemu::mc146818rtc::Mc146818RtcImage;
@@ -15,6 +15,7 @@ use vmstate_qemu::system::{CpuCommonImage, GlobalState7Image, GlobalStateImage};
 
 use super::{elements, has, nested, octets, pci_device, subsection};
 use crate::round_trip::{Entry, image, image_over};
+use crate::sections::Section;
 
 pub(super) fn entries() -> Vec<Entry> {
     vec![
@@ -36,7 +37,8 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<PciHostImage>(),
         image_over(|vmsd| PciBusImage::with_lines(elements(vmsd, "irq_count").try_into().unwrap())),
         image::<VirtAcpiBuildImage>(),
-        image_over(ged),
+        image_over(|vmsd| AcpiGed7Image::with_memory_slots(memory_slots(vmsd))).only(has_old_ghes),
+        image_over(|vmsd| AcpiGedImage::with_memory_slots(memory_slots(vmsd))),
         image::<Mc146818RtcImage>(),
     ]
 }
@@ -47,7 +49,12 @@ fn pflash(vmsd: &Vmsd) -> PflashCfi01Image {
     PflashCfi01Image { blk_write, ..PflashCfi01Image::default() }
 }
 
-fn ged(vmsd: &Vmsd) -> AcpiGedImage {
+fn memory_slots(vmsd: &Vmsd) -> u32 {
     let memory = subsection(vmsd, "acpi-ged/memhp").and_then(|memhp| nested(memhp, "memhp_state"));
-    AcpiGedImage::with_memory_slots(memory.map_or(0, |memory| elements(memory, "devs")))
+    memory.map_or(0, |memory| elements(memory, "devs"))
+}
+
+fn has_old_ghes(section: &Section) -> bool {
+    let ghes = section.vmsd().and_then(|vmsd| subsection(vmsd, "acpi-ged/ghes"));
+    ghes.and_then(|ghes| nested(ghes, "ghes_state")).is_some_and(|state| has(state, "ghes_addr_le"))
 }
