@@ -33,6 +33,7 @@
 pub mod acpi;
 pub mod arm;
 pub mod arrays;
+pub mod audio;
 pub mod cadence_gem;
 pub mod display;
 pub mod fw_cfg;
@@ -48,6 +49,7 @@ pub mod sd;
 pub mod serial;
 pub mod ssi;
 pub mod system;
+pub mod usb;
 pub mod virtio;
 pub mod watchdog;
 pub mod x86;

@@ -2,6 +2,10 @@
 
 use vmferry_wire::description::Vmsd;
 use vmstate_qemu::acpi::AcpiBuildImage;
+use vmstate_qemu::audio::AudioImage;
+use vmstate_qemu::audio::ac97::Ac97Image;
+use vmstate_qemu::audio::hda::{HdaAudioImage, IntelHdaImage};
+use vmstate_qemu::audio::sb16::Sb16Image;
 use vmstate_qemu::display::{BochsDisplayImage, PciVgaImage};
 use vmstate_qemu::i2c::{I2cBusImage, Ich9SmbusImage};
 use vmstate_qemu::ide::ahci::PciAhciImage;
@@ -9,8 +13,12 @@ use vmstate_qemu::ide::{IsaIdeImage, PciIdeImage};
 use vmstate_qemu::net::e1000::E1000Image;
 use vmstate_qemu::net::e1000e::E1000eImage;
 use vmstate_qemu::pci::bridge::{I82801b11BridgeImage, PciBridgeImage, PciePciBridgeImage};
-use vmstate_qemu::pci::msix::VECTORS_MAX;
+use vmstate_qemu::pci::msix::{MsixImage, VECTORS_MAX};
 use vmstate_qemu::pci::port::{DownstreamPortImage, Ioh3420Image, RootPortImage, UpstreamPortImage};
+use vmstate_qemu::usb::ehci::EhciImage;
+use vmstate_qemu::usb::hid::{UsbKeyboardImage, UsbPointerImage};
+use vmstate_qemu::usb::uhci::UhciImage;
+use vmstate_qemu::usb::xhci::{XhciCoreImage, XhciImage};
 use vmstate_qemu::watchdog::{I6300EsbImage, Ib700Image};
 use vmstate_qemu::x86::fdc::IsaFdcImage;
 use vmstate_qemu::x86::hpet::HpetImage;
@@ -66,6 +74,16 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<DownstreamPortImage>(),
         image::<I6300EsbImage>(),
         image::<Ib700Image>(),
+        image::<UhciImage>(),
+        image::<EhciImage>(),
+        image_over(xhci),
+        image::<UsbKeyboardImage>(),
+        image::<UsbPointerImage>(),
+        image::<Ac97Image>(),
+        image_over(|vmsd| Sb16Image { has_place: has(vmsd, "irq"), ..Sb16Image::default() }),
+        image::<IntelHdaImage>(),
+        image::<HdaAudioImage>(),
+        image::<AudioImage>(),
     ]
 }
 
@@ -96,4 +114,14 @@ fn ich9_lpc(vmsd: &Vmsd) -> Ich9LpcImage {
 /// Vectors of a device, from the description of its `msix`.
 fn msix_vectors(msix: &Vmsd) -> usize {
     (0..=VECTORS_MAX).find(|vectors| vectors * 16 + vectors.div_ceil(8) == octets(msix, "msix") as usize).unwrap()
+}
+
+fn xhci(vmsd: &Vmsd) -> XhciImage {
+    let msix = nested(vmsd, "parent_obj[1]").map_or(0, msix_vectors);
+    let number = |name| nested(vmsd, "xhci").map_or(0, |core| elements(core, name));
+    XhciImage {
+        parent_obj: pci_device(vmsd, "parent_obj[0]"),
+        msix: MsixImage::with_vectors(msix),
+        xhci: XhciCoreImage::with(number("ports"), number("slots"), number("intr")),
+    }
 }
