@@ -1,6 +1,7 @@
 //! Devices of Arm boards.
 
 use vmferry_wire::description::Vmsd;
+use vmstate_qemu::arm::armv7m::{Armv7mImage, NvicImage, SystickImage};
 use vmstate_qemu::arm::cpu::protection::Pmsav7Image;
 use vmstate_qemu::arm::cpu::{qemu_5_2, qemu_7_2, qemu_10_0, qemu_11_1};
 use vmstate_qemu::arm::gic::GicImage;
@@ -38,6 +39,9 @@ pub(super) fn entries() -> Vec<Entry> {
         image::<Pl031Image>(),
         image::<Pl061Image>(),
         image::<GpioKeyImage>(),
+        image::<NvicImage>(),
+        image::<SystickImage>(),
+        image::<Armv7mImage>(),
         image::<GicImage>(),
         image_over(|vmsd| Gicv3Image::with_cpus(elements(vmsd, "cpu"))),
         image::<ItsImage>(),
