@@ -43,6 +43,8 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// How it ends.
     pub end: End,
+    /// Whether a further channel ends before the main one.
+    pub is_channel_cut: bool,
 }
 
 /// RAM of a stream.
@@ -130,9 +132,9 @@ pub struct End {
 }
 
 impl Analysis {
-    /// Whether the stream ends before its end. The command exits with 3 then.
+    /// Whether the stream, or a further channel of it, ends before its end. The command exits with 3 then.
     pub fn is_truncated(&self) -> bool {
-        !self.end.eof
+        !self.end.eof || self.is_channel_cut
     }
 
     /// Keeps the sections of this id string (or its last component), and of this instance if one is given.

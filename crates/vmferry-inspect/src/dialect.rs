@@ -8,6 +8,16 @@ pub enum Dialect {
     Precopy,
     /// Pages are on further channels.
     Multifd,
+    /// … compressed by zlib.
+    MultifdZlib,
+    /// … compressed by zstd.
+    MultifdZstd,
+    /// … compressed by qpl.
+    MultifdQpl,
+    /// … compressed by uadk.
+    MultifdUadk,
+    /// … compressed by qatzip.
+    MultifdQatzip,
     /// Pages have fixed places in the file.
     MappedRam,
     /// Pages are sent as differences.
@@ -22,6 +32,8 @@ pub enum Dialect {
     PostcopyAdvised,
     /// The guest started before its RAM was there.
     Postcopy,
+    /// Pages that were asked for came on a channel of their own.
+    Preempt,
     /// Bitmaps of block devices are in the stream.
     DirtyBitmaps,
     /// Contents of block devices are in the stream.
@@ -38,6 +50,11 @@ impl Dialect {
         match self {
             Dialect::Precopy => "precopy",
             Dialect::Multifd => "multifd",
+            Dialect::MultifdZlib => "multifd-zlib",
+            Dialect::MultifdZstd => "multifd-zstd",
+            Dialect::MultifdQpl => "multifd-qpl",
+            Dialect::MultifdUadk => "multifd-uadk",
+            Dialect::MultifdQatzip => "multifd-qatzip",
             Dialect::MappedRam => "mapped-ram",
             Dialect::Xbzrle => "xbzrle",
             Dialect::Compress => "compress",
@@ -45,6 +62,7 @@ impl Dialect {
             Dialect::IgnoreShared => "ignore-shared",
             Dialect::PostcopyAdvised => "postcopy-advised",
             Dialect::Postcopy => "postcopy",
+            Dialect::Preempt => "preempt",
             Dialect::DirtyBitmaps => "dirty-bitmaps",
             Dialect::BlockMigration => "block-migration",
             Dialect::ReturnPath => "return-path",

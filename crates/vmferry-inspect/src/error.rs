@@ -1,6 +1,7 @@
 //! Why a stream could not be analyzed to its end.
 
 use std::io;
+use std::path::PathBuf;
 
 use vmferry_wire::{Reason, WireError};
 
@@ -21,13 +22,33 @@ pub enum AnalyzeError {
         /// What the operating system says.
         source: io::Error,
     },
+    /// A further channel could not be read: the environment's fault.
+    #[error("reading channel {channel} failed at offset 0x{offset:x}")]
+    ChannelIo {
+        /// The channel's name.
+        channel: String,
+        /// Octets of the channel that were read before.
+        offset: u64,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// A file of extracted RAM could not be written, or one of shared RAM not be read: the environment's fault.
+    #[error("extracting RAM failed: {}", path.display())]
+    Extract {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
 }
 
 /// What is wrong with a stream, where, and what was read before.
 #[derive(Debug, thiserror::Error)]
-#[error("at offset 0x{offset:x}{}: {reason}", section_suffix(section.as_ref()))]
+#[error("{}at offset 0x{offset:x}{}: {reason}", channel_prefix(channel.as_ref()), section_suffix(section.as_ref()))]
 pub struct Malformed {
-    /// Position in the stream of the octets that were refused.
+    /// Name of the channel, if it is not the main one.
+    pub channel: Option<String>,
+    /// Position in the channel of the octets that were refused.
     pub offset: u64,
     /// Id string and instance id of the section that they belong to.
     pub section: Option<(String, u32)>,
@@ -35,6 +56,10 @@ pub struct Malformed {
     pub reason: StreamFault,
     /// What was read before.
     pub partial: Analysis,
+}
+
+fn channel_prefix(channel: Option<&String>) -> String {
+    channel.map(|channel| format!("channel {channel}, ")).unwrap_or_default()
 }
 
 fn section_suffix(section: Option<&(String, u32)>) -> String {
@@ -99,6 +124,50 @@ pub enum StreamFault {
         /// The first place that would not overlap.
         least: u64,
     },
+    /// The name of a RAM block cannot be that of its file.
+    #[error("RAM block {block:?} cannot be extracted: a file of its name would leave the folder, or be another's")]
+    UnfitFileName {
+        /// The block.
+        block: String,
+    },
+    /// A compressed page, or the pages of a packet, cannot be decompressed.
+    #[error("the compressed {what} {why}")]
+    BadPayload {
+        /// The page or the payload of a packet.
+        what: &'static str,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// Two channels have one number.
+    #[error("the channel has number {id}, as another one has")]
+    ChannelRepeated {
+        /// The number.
+        id: u8,
+    },
+    /// More channels than a stream can have.
+    #[error("more than {limit} channels")]
+    TooManyChannels {
+        /// The limit.
+        limit: usize,
+    },
+    /// A channel of multifd that ends inside its first 64 octets.
+    #[error("the channel ends inside its handshake of 64 octets")]
+    ChannelTooShort,
+    /// A further channel that starts as a main one does.
+    #[error("the channel is the main channel of a stream")]
+    SecondMainChannel,
+    /// A second channel that starts as only the preempt channel does.
+    #[error("the channel is none of multifd, and the preempt channel is another one")]
+    SecondPreemptChannel,
+    /// A record that the preempt channel does not have.
+    #[error("the preempt channel has a record other than a page and the end")]
+    PreemptRecord,
+    /// A packet changes how its channel is compressed.
+    #[error("a packet is compressed in another way than those before it")]
+    CompressionChanged,
+    /// A packet of pages before the block list: its reader would not know what to do with them.
+    #[error("a packet of pages before the list of RAM blocks")]
+    PacketBeforeBlockList,
     /// A package in a package.
     #[error("a package inside a package")]
     NestedPackage,
@@ -164,9 +233,28 @@ pub(crate) enum Halt {
         offset: u64,
         source: io::Error,
     },
+    Extract {
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// Any of the others, in a further channel.
+    InChannel {
+        channel: String,
+        halt: Box<Halt>,
+    },
 }
 
 impl Halt {
+    /// The same, in a further channel.
+    #[cold]
+    pub(crate) fn in_channel(self, channel: &str) -> Halt {
+        match self {
+            // No octet of the channel is at fault.
+            Halt::Extract { .. } | Halt::InChannel { .. } => self,
+            halt => Halt::InChannel { channel: channel.to_owned(), halt: Box::new(halt) },
+        }
+    }
+
     #[cold]
     pub(crate) fn malformed(offset: u64, reason: StreamFault) -> Halt {
         Halt::Malformed { offset, reason }

@@ -18,23 +18,27 @@
 //!
 //! # What it does not do
 //!
-//! It does not read the further channels of multifd and preempt streams (the main channel is walked, with a warning),
-//! and does not judge whether a stream is loadable.
+//! It does not judge whether a stream is loadable.
 //!
 //! Checked against streams of QEMU 5.2, 7.2, 10.0 and 11.1, for x86, aarch64 and riscv64.
 
+use std::path::PathBuf;
+
 mod analysis;
 mod budget;
+mod channels;
 mod collected;
 mod described;
 mod dialect;
 mod error;
 mod fields;
 mod footer_search;
+mod inflate;
 pub mod limits;
 mod locate;
 mod pages;
 mod pointer_runs;
+mod ram_files;
 mod reader;
 pub mod render;
 pub mod schema_dump;
@@ -42,8 +46,10 @@ mod source;
 mod spool;
 mod value;
 mod walk;
+mod window;
 
 pub use analysis::{Analysis, BlockReport, CommandReport, End, RamReport, SectionReport, Warning};
+pub use channels::{Channel, Inputs};
 pub use dialect::Dialect;
 pub use error::{AnalyzeError, Malformed, StreamFault};
 pub use source::{Progress, ReadSeek, Source};
@@ -55,22 +61,42 @@ pub use value::{Object, Scalar, ScalarArray, ScalarCodec, Value};
 pub struct Options {
     /// Octets of a pipe that may be kept in an unlinked file.
     pub spool_bytes_limit: u64,
+    /// Folder in which each RAM block becomes a sparse file of its length, named by the block with `/` as `_`. Files
+    /// that exist are an error. What was written stays, whatever becomes of the analysis.
+    pub extract_ram: Option<PathBuf>,
+    /// RAM blocks whose contents are not in the stream, and the files that have them (`x-ignore-shared`).
+    pub shared_ram: Vec<(String, PathBuf)>,
+    /// Position of the stream in its file, in bytes, which the places of mapped-ram count from.
+    pub stream_offset: u64,
+    /// Whether bitmaps of mapped-ram were written by a big-endian host; nothing in the file tells.
+    pub has_big_endian_bitmaps: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { spool_bytes_limit: limits::SPOOL_BYTES_LIMIT }
+        Options {
+            spool_bytes_limit: limits::SPOOL_BYTES_LIMIT,
+            extract_ram: None,
+            shared_ram: Vec::new(),
+            stream_offset: 0,
+            has_big_endian_bitmaps: false,
+        }
     }
 }
 
-/// Reads the main channel of a stream and reports what it holds.
+/// Reads a stream and reports what it holds: its main channel, or [`Inputs`] with further ones.
 ///
 /// A stream that is cut short gives what was read: [`Analysis::is_truncated`] holds, and the last warning says where.
 ///
 /// # Errors
 ///
-/// [`AnalyzeError::Malformed`] if the octets are not a migration stream, or damaged; it has the offset, the section,
-/// and what was read before. [`AnalyzeError::Io`] if reading or keeping fails.
-pub fn analyze(source: Source<'_>, options: &Options, progress: &mut dyn Progress) -> Result<Analysis, AnalyzeError> {
-    walk::walk(source, options, progress)
+/// [`AnalyzeError::Malformed`] if the octets are not a migration stream, or damaged; it has the channel, the offset,
+/// the section, and what was read before. [`AnalyzeError::Io`] and [`AnalyzeError::ChannelIo`] if reading or keeping
+/// fails, [`AnalyzeError::Extract`] if RAM cannot be extracted.
+pub fn analyze<'a>(
+    inputs: impl Into<Inputs<'a>>,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Analysis, AnalyzeError> {
+    walk::walk(inputs.into(), options, progress)
 }

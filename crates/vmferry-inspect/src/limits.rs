@@ -30,3 +30,13 @@ pub const SPOOL_BYTES_LIMIT: u64 = 1 << 30;
 
 /// The reader's buffer: large enough that system calls cost little beside the copy.
 pub const READ_BUFFER_BYTES: usize = 256 << 10;
+
+/// The bitmap of a mapped-ram block whose pages are extracted, which is held while they are read: 8 TiB of RAM with
+/// pages of 4 KiB. Without extraction nothing of it is held.
+pub const MAPPED_RAM_BITMAP_BYTES_LIMIT: u64 = 256 << 20;
+
+/// Where QEMU places pages in a mapped-ram file: at multiples of 1 MiB (`docs/spec/mapped-ram.md` section 1).
+pub const MAPPED_RAM_ALIGNMENT: u64 = 1 << 20;
+
+/// Multifd channels of one stream: their number is one octet (`docs/spec/multifd.md` section 1).
+pub const CHANNEL_COUNT_LIMIT: usize = 255;

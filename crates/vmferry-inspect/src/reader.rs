@@ -23,7 +23,7 @@ pub(crate) enum Input<'a> {
 /// `buffer[start..end]` are the octets from `position` on that are read but not consumed.
 pub(crate) struct StreamReader<'a> {
     input: Input<'a>,
-    progress: &'a mut dyn Progress,
+    progress: Option<&'a mut dyn Progress>,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
@@ -33,8 +33,17 @@ pub(crate) struct StreamReader<'a> {
 
 impl<'a> StreamReader<'a> {
     pub(crate) fn new(input: Input<'a>, progress: &'a mut dyn Progress) -> StreamReader<'a> {
+        StreamReader { progress: Some(progress), ..StreamReader::unheard(input) }
+    }
+
+    /// A further channel, whose progress nobody hears.
+    pub(crate) fn further(input: Box<dyn Read + 'a>) -> StreamReader<'a> {
+        StreamReader::unheard(Input::Pipe(input))
+    }
+
+    fn unheard(input: Input<'a>) -> StreamReader<'a> {
         let buffer = vec![0; READ_BUFFER_BYTES];
-        StreamReader { input, progress, buffer, start: 0, end: 0, position: 0, is_at_end: false }
+        StreamReader { input, progress: None, buffer, start: 0, end: 0, position: 0, is_at_end: false }
     }
 
     /// Position in the stream of the next octet.
@@ -112,7 +121,9 @@ impl<'a> StreamReader<'a> {
             Input::Pipe(_) => None,
         };
         let read = self.read_position();
-        self.progress.read(read, total);
+        if let Some(progress) = &mut self.progress {
+            progress.read(read, total);
+        }
     }
 
     /// Steps over buffered octets.

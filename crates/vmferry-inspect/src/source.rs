@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::Path;
 
+use crate::window::Window;
+
 /// A reader that can also be positioned.
 pub trait ReadSeek: Read + Seek {}
 
@@ -26,6 +28,15 @@ impl<'a> Source<'a> {
     /// A source that reads `input` once.
     pub fn pipe(input: impl Read + 'a) -> Source<'a> {
         Source::Pipe(Box::new(input))
+    }
+
+    /// A source in a file, from a position on.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's, on seeking.
+    pub fn at(file: impl Read + Seek + 'a, offset: u64) -> io::Result<Source<'a>> {
+        Ok(Source::Seekable(Box::new(Window::new(file, offset)?)))
     }
 
     /// Opens a file; what is not a regular file (a FIFO, a device) becomes a pipe.

@@ -5,50 +5,13 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test may panic")]
 
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+mod corpus_folder;
 
+use std::fs;
+
+use corpus_folder::{corpus, main_channel, read, sidecars};
 use serde_json::{Map, Value};
 use vmferry_inspect::{Analysis, Dialect, Options, Source, analyze};
-
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
-    let folder = env::var_os("VMFERRY_CORPUS").map_or(beside, PathBuf::from);
-    if folder.join("streams").is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no corpus in {}; set VMFERRY_CORPUS", folder.display());
-    None
-}
-
-fn read(path: &Path) -> Vec<u8> {
-    let octets = fs::read(path).unwrap();
-    if path.extension().is_some_and(|extension| extension == "zst") {
-        return zstd::decode_all(&octets[..]).unwrap();
-    }
-    octets
-}
-
-/// Names and sidecars of the streams, sorted.
-fn sidecars(corpus: &Path) -> Vec<(String, Value)> {
-    let mut sidecars: Vec<_> = fs::read_dir(corpus.join("streams"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| {
-            let sidecar: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-            (path.file_stem().unwrap().to_str().unwrap().to_owned(), sidecar)
-        })
-        .collect();
-    sidecars.sort_by(|a, b| a.0.cmp(&b.0));
-    sidecars
-}
-
-fn main_channel(corpus: &Path, sidecar: &Value) -> Vec<u8> {
-    let files = sidecar["files"].as_array().unwrap();
-    let main = files.iter().find(|file| file["role"] == "main").unwrap();
-    read(&corpus.join("streams").join(main["file"].as_str().unwrap()))
-}
 
 fn analysis(name: &str, octets: &[u8]) -> Analysis {
     analyze(Source::from_octets(octets), &Options::default(), &mut ()).unwrap_or_else(|error| panic!("{name}: {error}"))

@@ -164,6 +164,11 @@ pub enum Reason {
         /// The kind.
         what: &'static str,
     },
+    /// The data of an XBZRLE page does not fit it.
+    BadXbzrle {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// The lengths in the block list pass the total that announced it.
     BlockListOvershoot {
         /// Sum of the lengths so far.
@@ -226,6 +231,7 @@ impl fmt::Display for Reason {
                 write!(f, "RAM record flags 0x{flags:x} are not exactly one known kind of record")
             }
             Reason::ObsoleteRecord { what } => write!(f, "RAM record of the obsolete kind {what}"),
+            Reason::BadXbzrle { what } => write!(f, "the data of an XBZRLE page has {what}"),
             Reason::BlockListOvershoot { listed, total } => {
                 write!(f, "the RAM block list sums to 0x{listed:x} octets, past its announced total of 0x{total:x}")
             }

@@ -15,7 +15,8 @@
 //! | [`configuration`] | machine type and what else both sides must agree on |
 //! | [`section`] | element types, section headers and footers |
 //! | [`command`] | the eleven commands |
-//! | [`ram`] | the body of the `ram` section: block list and page records |
+//! | [`ram`] | the body of the `ram` section: block list, page records, XBZRLE |
+//! | [`multifd`] | handshake and packets of the further channels |
 //! | [`globalstate`] | the section that carries the runstate |
 //! | [`end`] | what stands behind the end of a stream |
 //! | [`description`] | the JSON behind a stream that says what each section holds |
@@ -51,6 +52,7 @@ mod error;
 pub mod globalstate;
 pub mod header;
 pub mod limits;
+pub mod multifd;
 mod name;
 pub mod ram;
 pub mod return_path;

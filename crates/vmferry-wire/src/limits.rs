@@ -30,6 +30,10 @@ pub const BLOCK_COUNT_LIMIT: usize = 4096;
 /// data (5 octets per 16 KiB block, 6 of frame) with room to spare.
 pub const COMPRESSED_PAGE_SLACK_BYTES: u32 = 1024;
 
+/// Octets of the compressed payload of a multifd packet: the bound for 512 KiB of incompressible pages with room to
+/// spare. QEMU's readers have a buffer of this size and do not check it (`docs/spec/multifd.md` section 5).
+pub const MULTIFD_COMPRESSED_BYTES_LIMIT: u64 = 1 << 20;
+
 /// Octets of a return-path message's payload (`docs/spec/postcopy.md` section 2).
 pub const RETURN_PATH_PAYLOAD_LIMIT: u16 = 512;
 

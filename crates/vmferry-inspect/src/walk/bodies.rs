@@ -96,7 +96,7 @@ impl Walk<'_> {
         let (format, report) = (*format, *report);
         let start = self.reader.position();
         match format {
-            Format::Ram => self.ram.body(&mut self.reader)?,
+            Format::Ram => self.ram.body(&mut self.reader, &mut self.multifd)?,
             Format::Own(own) => own.body(&mut self.reader)?,
             Format::Described => {
                 if let Some(index) = report {

@@ -5,7 +5,8 @@
 //!                                         v
 //!  header ─ configuration ─ element ─ element ─ … ─ EOF ─ [description] ─ [other octets]
 //!                             │
-//!                             ├─ ram: records, pages skipped and counted          (ram.rs)
+//!                             ├─ ram: records, pages counted and stored           (ram.rs)
+//!                             │    where it waits: packets of other channels      (multifd.rs)
 //!                             ├─ FULL: body cut and decoded by the description    (bodies.rs)
 //!                             │    first FULL of a pipe: keep the rest, find the description in it
 //!                             ├─ dirty-bitmap, block, s390-…: their own records   (iterative.rs)
@@ -14,9 +15,15 @@
 //!
 //! Grammar: `docs/spec/stream.md` section 2.
 
+mod blocks;
 mod bodies;
+mod contents;
+mod dialects;
 mod iterative;
+mod mapped_ram;
+mod multifd;
 mod page_size;
+mod preempt;
 mod ram;
 
 use std::collections::HashMap;
@@ -34,14 +41,16 @@ use vmferry_wire::section::{COMMAND, EOF, Element, Footer, SECTION_FULL, SECTION
 use crate::Options;
 use crate::analysis::{Analysis, CommandReport, Warning};
 use crate::budget::Budget;
+use crate::channels::Inputs;
 use crate::described::Described;
-use crate::dialect::Dialect;
 use crate::error::{AnalyzeError, Halt, Malformed, Step, StreamFault};
 use crate::limits::{COMMAND_COUNT_LIMIT, WARNING_COUNT_LIMIT};
 use crate::locate::find_description;
 use crate::reader::{Input, StreamReader};
 use crate::source::{Progress, Source};
 use iterative::OwnFormat;
+use multifd::Multifd;
+use preempt::Preempt;
 use ram::RamWalk;
 
 /// What a section id is bound to.
@@ -74,6 +83,8 @@ pub(crate) struct Walk<'a> {
     is_description_settled: bool,
     bound: HashMap<u32, Bound>,
     ram: RamWalk,
+    multifd: Multifd<'a>,
+    preempt: Option<Preempt<'a>>,
     budget: Budget,
     /// Id string and instance of the section that is being read, for errors.
     section: Option<(String, u32)>,
@@ -95,12 +106,13 @@ struct Seen {
 
 /// Analyzes a stream; see [`crate::analyze`].
 pub(crate) fn walk(
-    source: Source<'_>,
+    inputs: Inputs<'_>,
     options: &Options,
     progress: &mut dyn Progress,
 ) -> Result<Analysis, AnalyzeError> {
+    let Inputs { main, channels } = inputs;
     let io = |source| AnalyzeError::Io { offset: 0, source };
-    let (input, located) = match source {
+    let (input, located) = match main {
         Source::Pipe(pipe) => (Input::Pipe(pipe), None),
         Source::Seekable(mut file) => {
             let located = find_description(&mut *file).map_err(io)?;
@@ -118,7 +130,9 @@ pub(crate) fn walk(
         description_offset: None,
         is_description_settled: is_seekable,
         bound: HashMap::new(),
-        ram: RamWalk::new(),
+        ram: RamWalk::new(options),
+        multifd: Multifd::default(),
+        preempt: None,
         budget: Budget::new(),
         section: None,
         package_end: None,
@@ -128,7 +142,7 @@ pub(crate) fn walk(
         walk.description_offset = Some(located.offset);
         walk.described = Some(Described::new(located.description));
     }
-    let outcome = walk.stream();
+    let outcome = walk.take_channels(channels).and_then(|()| walk.stream());
     walk.finish(outcome)
 }
 
@@ -151,6 +165,8 @@ impl Walk<'_> {
             return Err(Halt::malformed(offset, StreamFault::EndInPackage));
         }
         self.analysis.end.eof = true;
+        self.multifd.finish(&mut self.ram)?;
+        self.read_preempt()?;
         self.trailer()
     }
 
@@ -214,7 +230,14 @@ impl Walk<'_> {
                 self.ram.is_postcopy_advised = true;
             }
             Command::PostcopyAdvise(None) => self.seen.dirty_bitmaps = true,
-            Command::PostcopyRun => self.seen.run = true,
+            Command::PostcopyRun => {
+                self.seen.run = true;
+                self.multifd.is_over = true;
+            }
+            Command::PostcopyRamDiscard { block, ranges } => {
+                let ranges = ranges.iter().map(|range| (range.start, range.length));
+                self.ram.discard(offset, block, ranges)?;
+            }
             Command::Packaged { length } => {
                 if self.package_end.is_some() {
                     return Err(Halt::malformed(offset, StreamFault::NestedPackage));
@@ -350,11 +373,19 @@ impl Walk<'_> {
             self.warn(offset, text.to_owned());
         }
         self.decode_globalstate();
+        let uuid = self.analysis.configuration.as_ref().and_then(|configuration| configuration.uuid);
+        for text in self.multifd.oddities(uuid) {
+            self.warn(end, text);
+        }
         self.ram_report(end);
         if let Err(Halt::Truncated { offset }) = &outcome {
             let section = self.section.as_ref().map(|(idstr, id)| format!(", inside section {idstr:?} instance {id}"));
             let text = format!("the stream is cut short here{}", section.unwrap_or_default());
             self.warn(*offset, text);
+        }
+        if let Some(multifd::ChannelCut { channel, offset }) = self.multifd.cut.clone() {
+            self.analysis.is_channel_cut = true;
+            self.warn(end, format!("channel {channel} is cut short at its offset 0x{offset:x}"));
         }
         self.analysis.dialects = self.dialects(matches!(outcome, Err(Halt::Truncated { .. })));
         for (count, what) in [(self.seen.commands_left_out, "commands"), (self.seen.warnings_left_out, "warnings")] {
@@ -365,33 +396,42 @@ impl Walk<'_> {
         }
         match outcome {
             Ok(()) | Err(Halt::Truncated { .. }) => Ok(self.analysis),
-            Err(Halt::Malformed { offset, reason }) => {
-                let partial = self.analysis;
-                Err(AnalyzeError::Malformed(Box::new(Malformed { offset, section: self.section, reason, partial })))
-            }
-            Err(Halt::Io { offset, source }) => Err(AnalyzeError::Io { offset, source }),
+            Err(halt) => Err(self.failure(halt)),
         }
     }
 
-    fn dialects(&self, is_truncated: bool) -> Vec<Dialect> {
-        let Seen { return_path, advise, dirty_bitmaps, block_migration, run, .. } = self.seen;
-        let is_background = self.ram.is_started && !self.ram.is_ended && self.analysis.end.eof;
-        let facts = [
-            (Dialect::Precopy, !run && !is_background),
-            (Dialect::Multifd, self.ram.is_multifd(self.analysis.end.eof)),
-            (Dialect::MappedRam, self.ram.is_mapped),
-            (Dialect::Xbzrle, self.ram.has_xbzrle()),
-            (Dialect::Compress, self.ram.has_compressed()),
-            (Dialect::BackgroundSnapshot, is_background && !run),
-            (Dialect::IgnoreShared, self.ram.has_guest_addresses),
-            (Dialect::PostcopyAdvised, advise),
-            (Dialect::Postcopy, run),
-            (Dialect::DirtyBitmaps, dirty_bitmaps),
-            (Dialect::BlockMigration, block_migration),
-            (Dialect::ReturnPath, return_path),
-            (Dialect::Truncated, is_truncated),
-        ];
-        facts.into_iter().filter(|(_, holds)| *holds).map(|(dialect, _)| dialect).collect()
+    fn failure(self, halt: Halt) -> AnalyzeError {
+        let (channel, halt) = match halt {
+            Halt::InChannel { channel, halt } => (Some(channel), *halt),
+            halt => (None, halt),
+        };
+        match (halt, channel) {
+            (Halt::Io { offset, source }, None) => AnalyzeError::Io { offset, source },
+            (Halt::Io { offset, source }, Some(channel)) => AnalyzeError::ChannelIo { channel, offset, source },
+            (Halt::Extract { path, source }, _) => AnalyzeError::Extract { path, source },
+            (Halt::Malformed { offset, reason }, channel) => {
+                let section = self.section.filter(|_| channel.is_none());
+                AnalyzeError::Malformed(Box::new(Malformed {
+                    channel,
+                    offset,
+                    section,
+                    reason,
+                    partial: self.analysis,
+                }))
+            }
+            // A channel that ends in its handshake; any later end is a cut.
+            (Halt::Truncated { .. } | Halt::InChannel { .. }, channel) => {
+                let offset = 0;
+                let reason = StreamFault::ChannelTooShort;
+                AnalyzeError::Malformed(Box::new(Malformed {
+                    channel,
+                    offset,
+                    section: None,
+                    reason,
+                    partial: self.analysis,
+                }))
+            }
+        }
     }
 
     fn section(&mut self, offset: u64, header: SectionHeader) -> Step<()> {

@@ -25,6 +25,7 @@
 
 pub mod block_list;
 mod record;
+pub mod xbzrle;
 
 pub use record::{BlockRef, MEM_SIZE_TOTAL_LIMIT, PageKind, PageRecord, Record, RecordHeader, RecordKind, page_header};
 

@@ -4,24 +4,25 @@
 //! |---|---|
 //! | 0 | the stream was read to its end |
 //! | 1 | `--device` names what is not in the stream |
+//! | 2 | `--shared-ram` names a block that is not in the stream |
 //! | 3 | the stream is cut short or damaged; what was read before is printed |
-//! | 4 | the file cannot be opened or read |
+//! | 4 | a file cannot be opened or read, or RAM not be extracted |
 
 mod device;
+mod inputs;
 mod progress;
 
-use std::fs::File;
-use std::io::{self, Seek as _};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
-use vmferry_inspect::{Analysis, AnalyzeError, Options, Source, analyze, render};
+use vmferry_inspect::{Analysis, AnalyzeError, analyze, render};
 
 use self::device::Device;
+use self::inputs::SharedRam;
 use self::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
+use crate::size::Size;
 
 /// Decode a migration stream: configuration, RAM, devices with their fields, commands, warnings
 #[derive(Debug, clap::Args)]
@@ -30,6 +31,24 @@ pub(crate) struct Args {
     /// The stream; - is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// A further channel that was captured beside it, of multifd or the preempt channel; repeat for each
+    #[arg(long, value_name = "FILE")]
+    channel: Vec<PathBuf>,
+    /// The channel of postcopy-preempt
+    #[arg(long, value_name = "FILE")]
+    preempt: Option<PathBuf>,
+    /// The file of a RAM block that is in shared memory and not in the stream; repeat for each
+    #[arg(long, value_name = "BLOCK=FILE")]
+    shared_ram: Vec<SharedRam>,
+    /// Write each RAM block to a sparse file in this folder, named by the block with / as _
+    #[arg(long, value_name = "DIR")]
+    extract_ram: Option<PathBuf>,
+    /// Where the stream starts in the file
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    offset: Size,
+    /// Bitmaps of mapped-ram were written by a big-endian host, which nothing in the file tells
+    #[arg(long)]
+    big_endian_bitmaps: bool,
     /// Show this device only: its name or the end of it, and an instance
     #[arg(long, value_name = "NAME[/INSTANCE]")]
     device: Option<Device>,
@@ -39,13 +58,15 @@ const EXAMPLES: &str = "\
 Examples:
   vmferry analyze vm.stream
   vmferry analyze vm.stream --json --device serial/0
+  vmferry analyze vm.stream --channel vm.ch0 --channel vm.ch1 --extract-ram ram
   zstd -dc vm.stream.zst | vmferry analyze -";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let name = if args.file == Path::new("-") { "standard input".into() } else { args.file.to_string_lossy() };
-    let source = open(&args.file).with_context(|| format!("cannot open {name}")).or_environment()?;
+    let inputs = inputs::open(args)?;
+    let options = inputs::options(args);
     let mut bar = Bar::new(output);
-    let analyzed = analyze(source, &Options::default(), &mut bar);
+    let analyzed = analyze(inputs, &options, &mut bar);
     drop(bar);
 
     let (mut analysis, failure) = match analyzed {
@@ -63,25 +84,19 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
             let error = anyhow::Error::new(*malformed).context(format!("{name} is no sound migration stream"));
             (analysis, Some(Failure::input(error)))
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {name}")).or_environment(),
+        Err(error @ AnalyzeError::Io { .. }) => {
+            return Err(error).with_context(|| format!("cannot read {name}")).or_environment();
+        }
+        Err(error) => return Err(error).or_environment(),
     };
 
+    let unknown = inputs::unknown_shared_ram(args, &analysis);
     let absent = args.device.as_ref().and_then(|device| retain(&mut analysis, device));
     show(&analysis, output)?;
-    match failure.or(absent) {
+    match failure.or(unknown).or(absent) {
         None => Ok(ExitCode::Done),
         Some(failure) => Err(failure),
     }
-}
-
-fn open(path: &Path) -> io::Result<Source<'static>> {
-    if path != Path::new("-") {
-        return Source::open(path);
-    }
-    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // A file that standard input was redirected to can be read from any place, if it is at its begin.
-    let whole_file = file.metadata()?.is_file() && file.stream_position()? == 0;
-    Ok(if whole_file { Source::Seekable(Box::new(file)) } else { Source::pipe(file) })
 }
 
 /// Keeps one device; gives the failure if it is not there.

@@ -1,0 +1,90 @@
+//! The files that a stream came in, and where its RAM goes.
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, anyhow};
+use vmferry_inspect::{Analysis, Channel, Inputs, Options, Source};
+
+use super::Args;
+use crate::exit::{Failure, OrExit as _};
+
+/// `--shared-ram BLOCK=FILE`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SharedRam {
+    pub(super) block: String,
+    pub(super) file: PathBuf,
+}
+
+impl FromStr for SharedRam {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((block, file)) if !block.is_empty() && !file.is_empty() => {
+                Ok(Self { block: block.to_owned(), file: file.into() })
+            }
+            _ => Err(format!("found '{text}', expected the name of a RAM block, '=' and a file")),
+        }
+    }
+}
+
+/// Opens the main channel and the further ones.
+pub(super) fn open(args: &Args) -> Result<Inputs<'static>, Failure> {
+    let name = |path: &Path| if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    let main = open_main(args).with_context(|| format!("cannot open {}", name(&args.file))).or_environment()?;
+    let mut channels = Vec::new();
+    for path in args.channel.iter().chain(&args.preempt) {
+        let channel = Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
+        channels.push(channel.or_environment()?);
+    }
+    Ok(Inputs { main, channels })
+}
+
+fn open_main(args: &Args) -> io::Result<Source<'static>> {
+    let Args { file: path, offset, .. } = args;
+    let mut file =
+        if path == Path::new("-") { File::from(io::stdin().as_fd().try_clone_to_owned()?) } else { File::open(path)? };
+    if file.metadata()?.is_file() && file.stream_position()? == 0 {
+        // A file that standard input was redirected to can be read from any place as well, if it is at its begin.
+        return Source::at(file, offset.0);
+    }
+    io::copy(&mut io::Read::take(&mut file, offset.0), &mut io::sink())?;
+    Ok(Source::pipe(file))
+}
+
+/// What the arguments choose about the analysis.
+pub(super) fn options(args: &Args) -> Options {
+    let mut options = Options::default();
+    options.extract_ram.clone_from(&args.extract_ram);
+    options.shared_ram = args.shared_ram.iter().map(|shared| (shared.block.clone(), shared.file.clone())).collect();
+    options.stream_offset = args.offset.0;
+    options.has_big_endian_bitmaps = args.big_endian_bitmaps;
+    options
+}
+
+/// The failure if `--shared-ram` names a block that the stream does not have.
+pub(super) fn unknown_shared_ram(args: &Args, analysis: &Analysis) -> Option<Failure> {
+    let blocks = &analysis.ram.blocks;
+    let unknown = args.shared_ram.iter().find(|shared| blocks.iter().all(|block| block.id != shared.block))?;
+    let known: Vec<_> = blocks.iter().map(|block| super::printable(&block.id)).collect();
+    let text = anyhow!("--shared-ram: no RAM block '{}' in the stream, which has: {}", unknown.block, known.join(", "));
+    Some(Failure::usage(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_block_of_shared_ram_ends_at_the_first_equals_sign() {
+        let shared: SharedRam = "m0=/dev/shm/a=b".parse().unwrap();
+        assert_eq!(shared, SharedRam { block: "m0".to_owned(), file: "/dev/shm/a=b".into() });
+        for text in ["m0", "=x", "m0="] {
+            assert!(text.parse::<SharedRam>().is_err());
+        }
+    }
+}
