@@ -6,7 +6,7 @@
 
 use vmstate::machine::DeviceType;
 use vmstate::{Migrate, Properties, Refused, Versions, VmState};
-use vmstate_lab::{Difference, Lab, Release, Scenario, registers};
+use vmstate_lab::{Difference, Failure, Lab, Release, Scenario, registers};
 
 use crate::plain::{Plain, machine_of};
 
@@ -92,6 +92,16 @@ mod new {
     });
 }
 
+/// What would have come of it without the entry.
+mod broken {
+    use super::*;
+
+    family! { "5.0": "5.0", "4.2" }
+    pub(super) const RELEASE: Release = Release::new("5.0", &FAMILY, &[DeviceType::of::<Props>()], |settings| {
+        machine_of("fw", FwCfg { props: settings.properties(&[])?, entry: 0, table: TABLE_AT_RESET })
+    });
+}
+
 pub(crate) fn lab() -> Lab {
     Lab::new(&[old::RELEASE, new::RELEASE])
         .scenario(Scenario::writes("entry selected", &[("fw.entry", 25)]))
@@ -117,4 +127,22 @@ fn the_subsection_is_there_only_where_it_says_something() {
     };
     assert_eq!(octets(0x2000), b"\0\0");
     assert_eq!(octets(0x2345), b"\0\0\x05\x0efw_cfg/acpi_mr\0\0\0\x01\0\0\0\0\0\0\x23\x45");
+}
+
+#[test]
+fn without_the_entry_only_guests_with_odd_tables_cannot_go_back() {
+    let report = Lab::new(&[old::RELEASE, broken::RELEASE])
+        .scenario(Scenario::writes("entry selected", &[("fw.entry", 25)]))
+        .scenario(Scenario::writes("odd table", &[("fw.table", 0x2345)]))
+        .fails(&[Failure {
+            from: "5.0",
+            to: "4.2",
+            machine: "board-4.2",
+            scenario: "odd table",
+            text: "subsection 'fw_cfg/acpi_mr' is not known to this release",
+            reason: "5.0 sends it for older machine types too",
+        }])
+        .run();
+    report.assert();
+    assert_eq!(report.figures.expected_failures, 1);
 }

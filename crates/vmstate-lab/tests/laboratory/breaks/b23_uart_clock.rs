@@ -6,7 +6,7 @@
 use vmstate::machine::DeviceType;
 use vmstate::parts::{ClockImage, ClockMuldivImage};
 use vmstate::{Migrate, Properties, Refused, Versions, VmState};
-use vmstate_lab::{BuildError, Difference, Lab, Machine, Release, Scenario, registers};
+use vmstate_lab::{BuildError, Difference, Failure, Lab, Machine, OctetDifference, Release, Scenario, registers};
 
 use crate::plain::{Plain, machine_of};
 
@@ -102,6 +102,15 @@ mod new {
         Release::new("5.2", &FAMILY, &[DeviceType::of::<Props>()], |settings| uart(settings.properties(&[])?));
 }
 
+/// What would have come of it without the entry.
+mod broken {
+    use super::*;
+
+    family! { "5.2": "5.2", "5.1" }
+    pub(super) const RELEASE: Release =
+        Release::new("5.2", &FAMILY, &[DeviceType::of::<Props>()], |settings| uart(settings.properties(&[])?));
+}
+
 pub(crate) fn lab() -> Lab {
     let reset = |scenario, register, value| Difference {
         from: "5.2",
@@ -130,4 +139,27 @@ fn a_subsection_in_a_subsection_is_sent_when_both_say_so() {
         b"\x05\x0cclock/muldiv\0\0\0\x01\0\0\0\x01\0\0\0\x03",
     ];
     assert_eq!(body, expected.concat());
+}
+
+#[test]
+fn without_the_entry_no_guest_goes_back() {
+    Lab::new(&[old::RELEASE, broken::RELEASE])
+        .scenario(Scenario::writes("receiving", &[("uart.flags", 0x80)]))
+        .fails(&[Failure {
+            from: "5.2",
+            to: "5.1",
+            machine: "board-5.1",
+            scenario: "*",
+            text: "subsection 'pl011/clock' is not known to this release",
+            reason: "5.2 sends it for older machine types too",
+        }])
+        .octets_differ(&[OctetDifference {
+            release: "5.2",
+            machine: "board-5.1",
+            scenario: "*",
+            section: "pl011",
+            reason: "the same",
+        }])
+        .run()
+        .assert();
 }

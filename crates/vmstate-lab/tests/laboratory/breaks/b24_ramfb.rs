@@ -5,7 +5,7 @@
 
 use vmstate::machine::DeviceType;
 use vmstate::{Properties, VmState};
-use vmstate_lab::{Difference, Lab, Machine, Release, Scenario, registers};
+use vmstate_lab::{Difference, Failure, Lab, Machine, OctetDifference, Release, Scenario, registers};
 
 use crate::plain::{Plain, machine_of};
 
@@ -51,6 +51,16 @@ mod new {
     });
 }
 
+/// What would have come of it without the entry.
+mod broken {
+    use super::*;
+
+    family! { "8.2": "8.2", "8.1" }
+    pub(super) const RELEASE: Release = Release::new("8.2", &FAMILY, &[DeviceType::of::<Props>()], |settings| {
+        machine_of("fb", Plain::new(Ramfb::default(), settings.properties(&[])?))
+    });
+}
+
 pub(crate) fn lab() -> Lab {
     let black = |register| Difference {
         from: "*",
@@ -72,4 +82,26 @@ fn the_section_is_there_for_new_machine_types_only() {
     let sections = |machine: &str| new::RELEASE.start(machine, &[]).unwrap().save().unwrap().section_list();
     assert_eq!(sections("board-8.2"), ["ramfb 0 version 1"]);
     assert!(sections("board-8.1").is_empty());
+}
+
+#[test]
+fn without_the_entry_no_guest_goes_back() {
+    Lab::new(&[old::RELEASE, broken::RELEASE])
+        .fails(&[Failure {
+            from: "8.2",
+            to: "8.1",
+            machine: "board-8.1",
+            scenario: "*",
+            text: "section 'ramfb' instance 0: this machine has no such section",
+            reason: "8.2 sends it for older machine types too",
+        }])
+        .octets_differ(&[OctetDifference {
+            release: "8.2",
+            machine: "board-8.1",
+            scenario: "*",
+            section: "ramfb",
+            reason: "the same",
+        }])
+        .run()
+        .assert();
 }

@@ -13,7 +13,7 @@
 //! `v1_1_late` is as in the survey: there the fault was one of some hosts only, old releases sent right data as well
 //! and know nothing of a mark. So the mark is for all machine types that 1.1 starts, and older releases refuse it.
 
-use vmstate_lab::{Failure, Lab, OctetDifference, Scenario};
+use vmstate_lab::{ChainDifference, Failure, Lab, OctetDifference, Scenario};
 
 mod v1_0 {
     use vmstate::{Migrate, Refused, Versions, VmState};
@@ -90,9 +90,18 @@ mod v1_1 {
     struct Gic {
         props: GicProps,
         pending: u16,
+        /// A mistake: the mark says how the bits came, not how they go.
+        forgets: bool,
+        came_right: bool,
     }
 
     registers!(Gic { pending });
+
+    impl Gic {
+        fn new(props: GicProps) -> Self {
+            Self { props, pending: 0, forgets: false, came_right: true }
+        }
+    }
 
     impl Migrate for Gic {
         type Image = GicImage;
@@ -103,10 +112,11 @@ mod v1_1 {
         }
 
         fn snapshot(&self) -> Result<GicImage, Refused> {
-            let Self { props, pending } = self;
+            let Self { props, pending, forgets, came_right } = self;
             // The device's own bits are right, wherever they came from: so is the mark.
             let pending = if props.x_right_bits { *pending } else { pending.rotate_left(1) };
-            Ok(GicImage { pending, right: Some(RightImage {}) })
+            let is_right = !forgets || *came_right;
+            Ok(GicImage { pending, right: is_right.then_some(RightImage {}) })
         }
 
         fn template(&self) -> Result<GicImage, Refused> {
@@ -115,16 +125,16 @@ mod v1_1 {
 
         fn restore(&mut self, image: GicImage, _: &Versions) -> Result<(), Refused> {
             let GicImage { pending, right } = image;
-            self.pending = if right.is_some() { pending } else { pending.rotate_right(1) };
+            self.came_right = right.is_some();
+            self.pending = if self.came_right { pending } else { pending.rotate_right(1) };
             Ok(())
         }
     }
 
     const DEVICES: &[DeviceType] = &[DeviceType::of::<GicProps>()];
     family! { "1.1": "1.1", "1.0" [("gic", "x-right-bits", "off")] }
-    pub(super) const RELEASE: Release = Release::new("1.1", &FAMILY, DEVICES, |settings| {
-        machine_of("gic", Gic { props: settings.properties(&[])?, pending: 0 })
-    });
+    pub(super) const RELEASE: Release =
+        Release::new("1.1", &FAMILY, DEVICES, |settings| machine_of("gic", Gic::new(settings.properties(&[])?)));
 
     /// As in the survey: no property.
     pub(super) mod late {
@@ -133,8 +143,12 @@ mod v1_1 {
         use vmstate_lab::Release;
 
         family! { "1.1": "1.1", "1.0" }
-        pub(in super::super) const RELEASE: Release = Release::new("1.1", &FAMILY, DEVICES, |settings| {
-            machine_of("gic", Gic { props: settings.properties(&[])?, pending: 0 })
+        pub(in super::super) const RELEASE: Release =
+            Release::new("1.1", &FAMILY, DEVICES, |settings| machine_of("gic", Gic::new(settings.properties(&[])?)));
+
+        /// The mark is not set after the repair.
+        pub(in super::super) const FORGETFUL: Release = Release::new("1.1", &FAMILY, DEVICES, |settings| {
+            machine_of("gic", Gic { forgets: true, ..Gic::new(settings.properties(&[])?) })
         });
     }
 }
@@ -149,7 +163,11 @@ pub(crate) fn lab() -> Lab {
 
 /// Chains are in it: 1.0 > 1.1 > 1.1 is the second hop.
 pub(crate) fn lab_without_a_property() -> Lab {
-    with(v1_1::late::RELEASE)
+    marked_for_all(v1_1::late::RELEASE)
+}
+
+fn marked_for_all(new: vmstate_lab::Release) -> Lab {
+    with(new)
         .fails(&[Failure {
             from: "1.1",
             to: "1.0",
@@ -173,6 +191,28 @@ fn wrong_data_is_repaired_once_and_never_again() {
     let report = lab_without_a_property().run();
     report.assert();
     assert!(report.figures.chains > 0);
+}
+
+/// What came unmarked goes on unmarked, though it was repaired: the next destination repairs it once more, and where it
+/// goes to 1.0, that takes right bits for shifted ones.
+#[test]
+fn a_mark_that_is_not_set_after_the_repair_spoils_the_second_hop() {
+    let chain = |chain, text| ChainDifference {
+        chain,
+        machine: "board-1.0",
+        scenario: "interrupt pending",
+        text,
+        reason: "the mark is missing on the second hop",
+    };
+    marked_for_all(v1_1::late::FORGETFUL)
+        .chains_differ(&[
+            chain("1.0 > 1.1 > *", "gic.pending 32768, was 1"),
+            chain("1.0 > * > 1.1 > *", "gic.pending 32768, was 1"),
+            chain("1.0 > 1.1 > * > *", "gic.pending 32768, was 1"),
+            chain("1.0 > 1.1 > * > *", "gic.pending 16384, was 1"),
+        ])
+        .run()
+        .assert();
 }
 
 #[test]

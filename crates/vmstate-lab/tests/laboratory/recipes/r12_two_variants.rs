@@ -65,6 +65,14 @@ mod v1_1 {
         plain: u16,
         segmented: u16,
         segmented_used_last: bool,
+        /// A mistake: the same set goes whether or not the other goes with it.
+        always_sends_plain: bool,
+    }
+
+    impl Nic {
+        fn new(props: NicProps) -> Self {
+            Self { props, plain: 0, segmented: 0, segmented_used_last: false, always_sends_plain: false }
+        }
     }
 
     /// `used` is the set that was used last; to write it is to use a set of that kind.
@@ -81,7 +89,7 @@ mod v1_1 {
         }
 
         fn observe(&self) -> Observation {
-            let Self { props: _, plain, segmented, segmented_used_last } = self;
+            let Self { props: _, plain, segmented, segmented_used_last, always_sends_plain: _ } = self;
             let used = if *segmented_used_last { segmented } else { plain };
             Observation::new().with("plain", plain).with("segmented", segmented).with("used", used)
         }
@@ -96,9 +104,9 @@ mod v1_1 {
         }
 
         fn snapshot(&self) -> Result<NicImage, Refused> {
-            let Self { props, plain, segmented, segmented_used_last } = self;
+            let Self { props, plain, segmented, segmented_used_last, always_sends_plain } = self;
             // Alone, it has to be the one that the guest used last.
-            let is_alone = !props.migrate_segmented;
+            let is_alone = !props.migrate_segmented && !always_sends_plain;
             let offload = if is_alone && *segmented_used_last { segmented } else { plain };
             let segmented = SegmentedImage { offload: *segmented, used_last: *segmented_used_last };
             Ok(NicImage { offload: *offload, segmented: Some(segmented) })
@@ -119,37 +127,56 @@ mod v1_1 {
 
     family! { "1.1": "1.1", "1.0" [("nic", "migrate-segmented", "off")] }
     pub(super) const RELEASE: Release = Release::new("1.1", &FAMILY, &[DeviceType::of::<NicProps>()], |settings| {
-        let props = settings.properties(&[])?;
-        machine_of("nic", Nic { props, plain: 0, segmented: 0, segmented_used_last: false })
+        machine_of("nic", Nic::new(settings.properties(&[])?))
+    });
+
+    /// One set is left out, whichever was used last.
+    pub(super) const NAIVE: Release = Release::new("1.1", &FAMILY, &[DeviceType::of::<NicProps>()], |settings| {
+        machine_of("nic", Nic { always_sends_plain: true, ..Nic::new(settings.properties(&[])?) })
     });
 }
 
 const DIFFERENT: &str = "two sets, segmented used last";
 
 pub(crate) fn lab() -> Lab {
-    let becomes = |from, scenario, register, value| Difference {
-        from,
-        to: "1.1",
-        machine: "board-1.0",
-        scenario,
-        register,
-        value,
-        reason: "one set moves with this machine type, the one used last, and becomes both",
-    };
-    Lab::new(&[v1_0::RELEASE, v1_1::RELEASE])
+    with(v1_1::RELEASE).differs(&[becomes("1.1", DIFFERENT, "nic.plain", "2")])
+}
+
+const fn becomes(
+    from: &'static str,
+    scenario: &'static str,
+    register: &'static str,
+    value: &'static str,
+) -> Difference {
+    let reason = "one set moves with this machine type, the one used last, and becomes both";
+    Difference { from, to: "1.1", machine: "board-1.0", scenario, register, value, reason }
+}
+
+fn with(new: vmstate_lab::Release) -> Lab {
+    Lab::new(&[v1_0::RELEASE, new])
         .scenario(Scenario::writes("one set", &[("nic.used", 5)]))
         .scenario(Scenario::writes(DIFFERENT, &[("nic.plain", 1), ("nic.segmented", 2)]))
-        .differs(&[
-            becomes("1.0", "one set", "nic.plain", "5"),
-            becomes("1.0", "one set", "nic.segmented", "5"),
-            becomes("1.1", DIFFERENT, "nic.plain", "2"),
-        ])
+        .differs(&[becomes("1.0", "one set", "nic.plain", "5"), becomes("1.0", "one set", "nic.segmented", "5")])
 }
 
 /// In chains as well: old, new, old again keeps the set that was used last.
 #[test]
 fn the_set_that_was_used_last_survives_every_way() {
     lab().run().assert();
+}
+
+#[test]
+fn the_wrong_set_is_lost_where_one_is_left_out_whichever_was_used() {
+    let lost = |to, register| Difference {
+        from: "1.1",
+        to,
+        machine: "board-1.0",
+        scenario: DIFFERENT,
+        register,
+        value: "1",
+        reason: "the set that was used last did not go",
+    };
+    with(v1_1::NAIVE).differs(&[lost("*", "nic.used"), lost("1.1", "nic.segmented")]).run().assert();
 }
 
 #[test]
