@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use vmstate::describe::{Description, Repeat, SUBSECTION_HEADER_OCTETS};
+use vmstate::{DescribeSink, SaveError, VmState};
+
 /// The guest's side of a device, or of a whole machine.
 ///
 /// [`registers!`](crate::registers!) implements it for a device whose registers are plain fields.
@@ -78,6 +81,51 @@ impl Observation {
         self
     }
 
+    /// Every field of an image under its name, as hexadecimal digits: for a device whose registers cannot be read
+    /// without changing it. What is in the image is then what counts, so give it properties with every gate open.
+    ///
+    /// # Errors
+    ///
+    /// As [`VmState::encode`].
+    pub fn of_image<I: VmState>(image: &I, props: &I::Props) -> Result<Self, SaveError> {
+        let mut octets = Vec::new();
+        let mut sink = DescribeSink::new(I::SCHEMA, &mut octets);
+        image.encode(props, &mut sink)?;
+        let description = sink.finish();
+        let mut seen = Self::new();
+        seen.add_described("", &description, &octets);
+        Ok(seen)
+    }
+
+    /// Adds the fields of an image, of which these are the octets.
+    fn add_described(&mut self, within: &str, description: &Description, octets: &[u8]) {
+        let take = |at: u64, octets_of: u64| {
+            let start = usize::try_from(at).unwrap_or(usize::MAX);
+            let end = start.saturating_add(usize::try_from(octets_of).unwrap_or(usize::MAX));
+            octets.get(start..end).unwrap_or_default()
+        };
+        let mut at = 0;
+        for field in &description.fields {
+            let name = match field.repeat {
+                Repeat::Element(index) => format!("{within}{}[{index}]", field.name),
+                Repeat::Single | Repeat::Array(_) => format!("{within}{}", field.name),
+            };
+            let body = take(at, field.octets());
+            at = at.saturating_add(field.octets());
+            match &field.nested {
+                Some(nested) if field.repeat == Repeat::Single => self.add_described(&format!("{name}."), nested, body),
+                _ if field.name.starts_with("unused") => {}
+                _ => *self = std::mem::take(self).with(name, hex(body)),
+            }
+        }
+        for subsection in &description.subsections {
+            let name = &subsection.vmsd_name;
+            at = at.saturating_add(SUBSECTION_HEADER_OCTETS).saturating_add(name.len() as u64);
+            self.add_described(&format!("{within}{name}."), subsection, take(at, subsection.octets()));
+            at = at.saturating_add(subsection.octets());
+        }
+    }
+
     /// What is seen under a name.
     #[must_use]
     pub fn value(&self, register: &str) -> Option<&str> {
@@ -93,6 +141,10 @@ impl Observation {
     pub(crate) fn add(&mut self, device: &str, seen: Self) {
         self.0.extend(seen.0.into_iter().map(|(register, value)| (format!("{device}.{register}"), value)));
     }
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// A field that is a register: an integer or a `bool`.

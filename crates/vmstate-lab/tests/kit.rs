@@ -308,3 +308,43 @@ fn a_recording_that_does_not_load_or_loses_something_is_named() {
     assert!(report.problems.iter().all(|problem| problem.contains("the load was refused")), "{report}");
     assert_eq!(report.figures.expected_failures, 3);
 }
+
+#[test]
+fn an_image_is_seen_field_by_field() {
+    #[derive(VmState, Clone, Default)]
+    #[vmstate(name = "pair", version = 1)]
+    struct Pair {
+        low: u8,
+        high: u8,
+    }
+    #[derive(VmState, Clone, Default)]
+    #[vmstate(name = "dev/late", version = 1)]
+    struct Late {
+        word: u32,
+    }
+    #[derive(VmState, Clone, Default)]
+    #[vmstate(name = "dev", version = 1)]
+    struct Dev {
+        control: u16,
+        #[vmstate(unused = 3)]
+        gap: (),
+        pair: Pair,
+        ring: [u8; 3],
+        count: u8,
+        #[vmstate(len = count, max = 2)]
+        pairs: Vec<Pair>,
+        #[vmstate(subsection)]
+        late: Option<Late>,
+    }
+    let pair = Pair { low: 1, high: 2 };
+    let dev = Dev { control: 0x1234, gap: (), ring: [7, 8, 9], count: 1, pairs: vec![pair.clone()], pair, ..Dev::default() };
+    let seen = |dev: &Dev| {
+        let Dev { gap: (), .. } = dev;
+        let seen = Observation::of_image(dev, &()).unwrap();
+        seen.iter().map(|(register, value)| format!("{register}={value}")).collect::<Vec<_>>().join(" ")
+    };
+    let fields = "control=1234 count=01 pair.high=02 pair.low=01 pairs.high=02 pairs.low=01 ring=070809";
+    assert_eq!(seen(&dev), fields);
+    let late = Dev { late: Some(Late { word: 5 }), ..dev };
+    assert_eq!(seen(&late), fields.replace(" pair.high", " dev/late.word=00000005 pair.high"));
+}
