@@ -172,8 +172,12 @@ impl<'a> Loading<'a> {
         self.next(|octets| Footer::decode(octets, id)).map(drop)
     }
 
-    /// What tools need must be true: the description lists the devices that came, in their order, and their octets.
+    /// What tools need must be true, if it is there: the description lists the devices that came, in their order, and
+    /// their octets.
     fn description(&mut self) -> Result<(), Refusal> {
+        if self.input.buffered().is_empty() {
+            return Ok(());
+        }
         let Trailer::Description { length } = self.next(Trailer::decode)? else {
             return Err(refuse("no description behind the stream"));
         };

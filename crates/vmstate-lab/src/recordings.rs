@@ -24,7 +24,7 @@ pub struct Recording {
     /// What the guest had done, in a word. Where a scenario of this name is in the laboratory, what releases send
     /// after it must be these octets.
     pub scenario: &'static str,
-    /// The stream: `include_bytes!("recordings/1.0.bin")`.
+    /// The stream: `include_bytes!("recordings/1.0.bin")`. What stands behind its end mark may be left out.
     pub octets: &'static [u8],
     /// What the guest saw: registers and values as text.
     pub seen: &'static [(&'static str, &'static str)],

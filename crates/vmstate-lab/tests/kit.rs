@@ -233,6 +233,9 @@ fn streams_that_do_not_fit_are_refused_with_the_place() {
         let refusal = refused(OLD.start("board", &[]).unwrap().load(&short));
         assert_eq!(refusal.side, Side::Destination, "{cut}");
     }
+    let mut without_description = stream.clone();
+    without_description.octets.truncate(stream.needed);
+    OLD.start("board", &[]).unwrap().load(&without_description).unwrap();
     let no_such = OLD.start("board-9.0", &[]).unwrap_err();
     assert_eq!(no_such.to_string(), "start: release 1.0 has no machine type 'board-9.0'; it has board-1.0");
 }
@@ -337,7 +340,8 @@ fn an_image_is_seen_field_by_field() {
         late: Option<Late>,
     }
     let pair = Pair { low: 1, high: 2 };
-    let dev = Dev { control: 0x1234, gap: (), ring: [7, 8, 9], count: 1, pairs: vec![pair.clone()], pair, ..Dev::default() };
+    let dev =
+        Dev { control: 0x1234, gap: (), ring: [7, 8, 9], count: 1, pairs: vec![pair.clone()], pair, ..Dev::default() };
     let seen = |dev: &Dev| {
         let Dev { gap: (), .. } = dev;
         let seen = Observation::of_image(dev, &()).unwrap();
