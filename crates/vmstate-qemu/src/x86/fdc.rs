@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | `fdc/reset_sensei` 1 | `reset_sensei` i32 | drives are yet to be asked for their status after a reset |
 //! | `fdc/result_timer` 1 | `result_timer` timer | a result waits for its time |
-//! | `fdc/phase` 1 | `phase` u8 | the phase does not follow from the status |
+//! | `fdc/phase` 1 | `phase` u8 | the phase does not follow from the status; not seen, its width is from the schema dumps |
 //! | `fdrive/media_rate` 1 | `media_rate` u8 | rates of drive and medium are compared: always by default |
 //! | `fdrive/media_changed` 1 | `media_changed` u8 | the medium was changed |
 //! | `fdrive/perpendicular` 1 | `perpendicular` u8 | the guest asked for that mode |

@@ -11,7 +11,7 @@
 //! | subsection, version | fields | sent |
 //! |---|---|---|
 //! | `ps2kbd/ledstate` 3 | `ledstate` i32 | a LED is on |
-//! | `ps2kbd/need_high_bit` 1 | `need_high_bit` bool | between the two octets of a released key |
+//! | `ps2kbd/need_high_bit` 1 | `need_high_bit` bool | between the two octets of a released key; not seen, its width is from the schema dumps |
 //! | `ps2kbd/command_reply_queue` 0 | `parent_obj.queue.cwptr` i32 | answers to a command stand before the keys; not in 5.2 |
 //!
 //! Source: streams of QEMU 5.2, 7.2, 10.0 and 11.1 (`pc`, `q35`), and their schema dumps.
