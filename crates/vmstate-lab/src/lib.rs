@@ -97,6 +97,14 @@
 //! | streams that older releases sent load ([`Recording`]) | section 9, rules 1 and 4 |
 //! | every release starts each of its machine types | section 9, rule 4 |
 //!
+//! # How to begin
+//!
+//! 1. Wrap what builds the devices in a [`Release`]: properties from the settings in, [`Machine`] out.
+//! 2. Say what the guest can do and see: [`Guest`] by hand, by [`registers!`], or by [`Observation::of_image`].
+//! 3. Write a [`Scenario`] for each part of the state that is not always sent.
+//! 4. At each release, keep a [`Recording`] of each machine type, or the release itself as a module or a dependency.
+//! 5. Run, and read what is reported. A line in a table is for what cannot be mended; its reason is for whoever asks.
+//!
 //! # What it does not do
 //!
 //! No pages move, nothing runs: a scenario is what the guest has done so far. It compares devices of one program with
