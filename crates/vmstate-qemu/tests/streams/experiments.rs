@@ -3,6 +3,7 @@
 
 use vmstate::{Input, VmState};
 use vmstate_qemu::pci::bridge::PciBridgeImage;
+use vmstate_qemu::usb::hid::{UsbKeyboardImage, UsbPointerImage};
 use vmstate_qemu::x86::cpu::CpuImage;
 use vmstate_qemu::x86::hpet::HpetImage;
 use vmstate_qemu::x86::i440fx::Piix3Image;
@@ -78,5 +79,18 @@ fn what_is_written_to_ports_is_in_the_fields_of_the_devices() {
         assert_eq!((keyboard.scancode_set, keyboard.ledstate.map(|image| image.ledstate)), (2, Some(2)), "{name}");
         let controller = decoded(&name, I8042Image::default());
         assert_eq!((controller.kbd.mode, controller.kbd.outport.map(|image| image.outport & 3)), (0x43, Some(3)));
+    }
+}
+
+/// What the steps of recording `q35-usb-input` enter: A and shift go down, the pointer goes to (1000, 2000).
+#[test]
+fn what_a_user_enters_is_in_the_queues_of_usb_devices() {
+    for release in RELEASES {
+        let name = format!("q35-usb-input-{release}");
+        let keyboard = decoded(&name, UsbKeyboardImage::default()).hid;
+        assert_eq!((keyboard.head, keyboard.n, &keyboard.keycodes[..3]), (0, 2, &[0x1e, 0x2a, 0][..]), "{name}");
+        let pointer = decoded(&name, UsbPointerImage::default()).hid;
+        let event = &pointer.queue[pointer.head as usize];
+        assert_eq!((pointer.n, event.xdx, event.ydy, event.buttons_state), (1, 1000, 2000, 0), "{name}");
     }
 }
