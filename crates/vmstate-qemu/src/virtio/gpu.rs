@@ -16,6 +16,8 @@
 //! |---|---|---|
 //! | `virtio-gpu/blob` 1 | of each: number not 0, octets, k, k × (8, 4); then 0 | there are resources without pixels of their own |
 //!
+//! `virtio-vga` has a second section of that name, version 2, with the field `vga`, [`VirtioVgaImage`].
+//!
 //! Outputs have 24 octets more from machine type 9.0 on, says the design. In QEMU 10.0 and 11.1 that holds of output 0
 //! only: whether a further output has them is a matter of chance, with any machine type, and a loader expects them by
 //! its own chance. So such a device with several outputs moves within a release if at all, and not from 7.2 to 10.0 or
@@ -29,6 +31,7 @@ use vmstate::{Input, LoadError, Reason, Refused, SaveError, Sink, VmState, Wire}
 
 use super::Virtio;
 use super::body::{read, read_count, write_count};
+use crate::display::VgaImage;
 
 /// Most outputs.
 pub const OUTPUTS_MAX: usize = 16;
@@ -51,6 +54,14 @@ pub struct VirtioGpuImage {
     /// Resources without pixels of their own.
     #[vmstate(subsection)]
     pub blob: Option<BlobImage>,
+}
+
+/// The second section of a display that is a VGA card too.
+#[derive(VmState, Debug, Default, Clone, PartialEq, Eq)]
+#[vmstate(name = "virtio-vga", version = 2)]
+pub struct VirtioVgaImage {
+    /// The card.
+    pub vga: VgaImage,
 }
 
 /// Resources and outputs.
@@ -188,12 +199,25 @@ impl Wire for GpuState {
 fn octets_ahead(outputs: usize, input: &mut Input<'_>) -> Result<usize, LoadError> {
     for with in 0..outputs {
         let octets = outputs * SCANOUT_OCTETS + with * FRAME_BUFFER_OCTETS;
-        let ahead = input.peek(octets + 1)?;
-        if matches!(ahead.get(octets), Some(&SUBSECTION_MARK | &FOOTER_MARK)) || ahead.len() == octets {
+        if is_end(octets, input)? {
             return Ok(octets);
         }
     }
     Ok(outputs * (SCANOUT_OCTETS + FRAME_BUFFER_OCTETS))
+}
+
+/// Whether a subsection of the section, a footer, or nothing follows so many octets ahead.
+fn is_end(octets: usize, input: &mut Input<'_>) -> Result<bool, LoadError> {
+    let ahead = input.peek(octets + 1)?;
+    match ahead.get(octets) {
+        None => return Ok(ahead.len() == octets),
+        Some(&FOOTER_MARK) => return Ok(true),
+        Some(&SUBSECTION_MARK) => {}
+        Some(_) => return Ok(false),
+    }
+    let name = VirtioGpuImage::SCHEMA.name.as_bytes();
+    let ahead = input.peek(octets + 2 + name.len())?;
+    Ok(ahead.get(octets + 2..).is_some_and(|found| found == name))
 }
 
 fn words(octets: &[u8]) -> Vec<u32> {

@@ -20,6 +20,7 @@
 //! | [`blk::VirtioBlkImage`] | `virtio-blk` 2 | failed requests |
 //! | [`net::VirtioNetImage`], [`net::VirtioNet10Image`] | `virtio-net` 11 | addresses, filters, queue pairs; subsection |
 //! | [`console::VirtioConsoleImage`] | `virtio-console` 3 | ports |
+//! | [`gpu::VirtioVgaImage`] | `virtio-vga` 2 | not one of virtio |
 //! | [`gpu::VirtioGpuImage`] | `virtio-gpu` 1 | none; a second field has resources and outputs |
 //! | [`mem::VirtioMemImage`], [`mem::VirtioMemEarlyImage`] | `virtio-mem` 1, `virtio-mem-device-early` 1 | sizes, blocks |
 //! | [`iommu::VirtioIommuImage`] | `virtio-iommu` 2 | domains |

@@ -16,3 +16,4 @@ mod registers;
 mod round_trip;
 mod sections;
 mod table;
+mod truncation;

@@ -9,6 +9,7 @@ use vmstate::{DescribeSink, Input, Schema, VmState};
 
 use crate::described;
 use crate::sections::Section;
+use crate::truncation;
 
 /// An image, and the sections that it is for.
 pub(crate) struct Entry {
@@ -120,6 +121,8 @@ fn kit<I: Image>(template: I, section: &Section) {
     testkit::described_sizes_add_up(&case);
     if section.body.len() <= TRUNCATED_OCTETS_MAX {
         testkit::every_truncation_is_noticed(&case);
+    } else {
+        truncation::is_noticed(&case.template, section);
     }
     // The rules are for samples that have all of them.
     if I::SCHEMA.subsections.len() == vmsd.subsections.len() {

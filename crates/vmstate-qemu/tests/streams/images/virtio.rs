@@ -4,14 +4,14 @@ use vmstate_qemu::virtio::balloon::{VirtioBalloon5Image, VirtioBalloonImage};
 use vmstate_qemu::virtio::blk::VirtioBlkImage;
 use vmstate_qemu::virtio::console::VirtioConsoleImage;
 use vmstate_qemu::virtio::devices::{Virtio9pImage, VirtioInputImage, VirtioRngImage, VirtioScsiImage};
-use vmstate_qemu::virtio::gpu::{GpuState, VirtioGpuImage};
+use vmstate_qemu::virtio::gpu::{GpuState, VirtioGpuImage, VirtioVgaImage};
 use vmstate_qemu::virtio::iommu::VirtioIommuImage;
 use vmstate_qemu::virtio::mem::{VirtioMemEarlyImage, VirtioMemImage};
 use vmstate_qemu::virtio::net::{VirtioNet10Image, VirtioNetImage};
 use vmstate_qemu::virtio::{Transport, Virtio};
 
 use super::octets;
-use crate::round_trip::{Entry, image_at, image_over};
+use crate::round_trip::{Entry, image, image_at, image_over};
 use crate::sections::Section;
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -25,6 +25,7 @@ pub(super) fn entries() -> Vec<Entry> {
         image_at(|section| VirtioNetImage { virtio: at(section) }),
         image_at(|section| VirtioConsoleImage { virtio: at(section) }),
         image_at(|section| VirtioGpuImage { virtio: at(section), gpu: GpuState::default(), blob: None }),
+        image::<VirtioVgaImage>(),
         image_at(|section| VirtioMemImage { virtio: at(section) }),
         image_over(|vmsd| VirtioMemEarlyImage::with_blocks(octets(vmsd, "bitmap") * 8)),
         image_at(|section| VirtioIommuImage { virtio: at(section) }),
