@@ -125,7 +125,7 @@ impl<'a> Decoder<'a> {
 
     /// Decodes a description that takes exactly `range`, with repaired counts if those that are told do not fit.
     fn vmsd(&mut self, vmsd: &'a Vmsd, range: Range, object: &mut Object) -> Result<(), Stop> {
-        let depth = self.path.len();
+        let (depth, start) = (self.path.len(), range.start);
         let told = self.vmsd_with_counts(vmsd, None, range.clone(), object);
         let Err(Stop::Mismatch { .. }) = told else { return told };
         self.budget.take_values(count(vmsd.fields.len()))?;
@@ -134,7 +134,12 @@ impl<'a> Decoder<'a> {
         *object = Object::default();
         match self.vmsd_with_counts(vmsd, Some(&counts), range, object) {
             Err(Stop::Mismatch { .. }) => told,
-            repaired => repaired,
+            repaired => {
+                let text = "known defects 3 and 4 of descriptions: counts of an array of pointers are wrong; repaired";
+                let path = self.path.get(..depth).unwrap_or_default().join(".");
+                self.note(start, path, text.to_owned());
+                repaired
+            }
         }
     }
 
@@ -191,6 +196,7 @@ impl<'a> Decoder<'a> {
             return self.mismatch(range.start, text);
         };
         let end = range.start.saturating_add(wanted);
+        self.note_defects(field, range.start);
         let is_element = array_len.is_some() || field.index.is_some();
         if let Some(codec) = ScalarCodec::of_type(&field.type_name, field.size) {
             let octets = self.octets(range.start..end);
@@ -213,6 +219,20 @@ impl<'a> Decoder<'a> {
             at = next;
         }
         Ok(end)
+    }
+
+    /// Says which known defects an entry has that are worked around without changing what is read.
+    fn note_defects(&mut self, field: &Field, at: usize) {
+        if field.type_name == TYPE_NULLPTR && field.name.ends_with("[-1]") {
+            let text =
+                "known defect 5 of descriptions: NULL elements are called by a rank of -1; shown under that name";
+            self.note(at, self.path.join("."), text.to_owned());
+        }
+        let is_null = self.octets(at..at.saturating_add(1)) == [NULL_MARKER];
+        if matches!(field.contents, Contents::EmptyStruct) && field.size == 1 && is_null {
+            let text = "known defect 6 of descriptions: an array of pointers is described by its first, which is NULL";
+            self.note(at, self.path.join("."), text.to_owned());
+        }
     }
 
     /// Decodes one element that is not a scalar. A marker that an element follows is no value.
@@ -269,6 +289,11 @@ impl<'a> Decoder<'a> {
             at = at.saturating_add(text.len()).saturating_add(1);
             let is_element = array_len.is_some() || field.index.is_some();
             values.push(&field.name, Value::Text(text.to_owned()), is_element, self.budget)?;
+        }
+        let told = field.encoded_bytes().and_then(|told| usize::try_from(told).ok());
+        if told != Some(at.saturating_sub(range.start)) {
+            let text = "known defect 1 of descriptions: names of different lengths are described as the first; their own are used";
+            self.note(range.start, self.path.join("."), text.to_owned());
         }
         Ok(at)
     }
@@ -364,7 +389,22 @@ mod tests {
         let body = b"\x01\xff\xfe\x05\x06\0\0\0\0\0\0\0\x2a\x02ab\x03cde";
         let expected =
             r#"{"flag":true,"small":-2,"regs":[5,6],"when":"000000000000002a","none":"","keys":["ab","cde"]}"#;
-        assert_eq!(json(&vmsd, body), (expected.to_owned(), Vec::new()));
+        let (text, oddities) = json(&vmsd, body);
+        assert_eq!((text.as_str(), defects(&oddities)), (expected, vec![(13, "keys", "defect 1")]));
+        let equal = json(&vmsd, b"\x01\xff\xfe\x05\x06\0\0\0\0\0\0\0\x2a\x02ab\x02cd");
+        assert_eq!(equal.1, [], "names of one length are described rightly");
+    }
+
+    /// Place, path and number of each known defect.
+    fn defects(oddities: &[Oddity]) -> Vec<(u64, &str, &str)> {
+        let number = |text: &str| {
+            ["defect 1", "defects 3 and 4", "defect 5", "defect 6"].into_iter().find(|number| text.contains(number))
+        };
+        let known = oddities.iter().filter_map(|oddity| {
+            let Oddity { offset, path, text } = oddity;
+            Some((*offset, path.as_str(), number(text)?))
+        });
+        known.collect()
     }
 
     #[test]
@@ -394,7 +434,8 @@ mod tests {
         let body = b"\0\0\0\x01\x30\0\0\0\x02\x30\x30\0\0\0\x03\x09";
         assert_eq!(repaired_bytes(&device), Some(16));
         let expected = r#"{"ar":[{"v":1},null,{"v":2},null,null,{"v":3}],"after":9}"#;
-        assert_eq!(json(&device, body), (expected.to_owned(), Vec::new()));
+        let (text, oddities) = json(&device, body);
+        assert_eq!((text.as_str(), defects(&oddities)), (expected, vec![(0, "", "defects 3 and 4")]));
     }
 
     #[test]
@@ -403,7 +444,9 @@ mod tests {
         let null = |n| array(n, field("ar", "nullptr", 1));
         let device = vmsd("d", vec![null(3), null(2), field("ar", "nullptr", 1)]);
         assert_eq!(repaired_bytes(&device), Some(3));
-        assert_eq!(json(&device, b"000").0, r#"{"ar":[null,null,null]}"#);
+        let (text, oddities) = json(&device, b"000");
+        assert_eq!(text, r#"{"ar":[null,null,null]}"#);
+        assert_eq!(defects(&oddities), [(0, "", "defects 3 and 4")]);
         let indexed = Field { index: Some(1), ..structure("ar", 4) };
         let device = vmsd("d", vec![null(3), indexed, field("ar", "nullptr", 1)]);
         assert_eq!(json(&device, b"0\0\0\0\x05\x30").0, r#"{"ar":[null,{"v":5},null]}"#);
@@ -413,10 +456,21 @@ mod tests {
     fn what_the_description_does_not_tell_is_shown_as_octets_from_there_on() {
         let css = array(3, Field { contents: Contents::EmptyStruct, ..field("css", "struct", 1) });
         let device = vmsd("d", vec![field("a", "uint8", 1), css]);
-        assert_eq!(json(&device, b"\x01000").0, r#"{"a":1,"css":[null,null,null]}"#);
+        let (text, oddities) = json(&device, b"\x01000");
+        assert_eq!(text, r#"{"a":1,"css":[null,null,null]}"#);
+        assert_eq!(defects(&oddities), [(1, "css", "defect 6")]);
         let (text, oddities) = json(&device, b"\x010\x99\x98\x970");
         assert_eq!(text, r#"{"a":1,"css":[null],"data":"99989730"}"#);
-        assert_eq!((oddities[0].offset, oddities[0].path.as_str()), (2, "css"));
+        assert_eq!((oddities[1].offset, oddities[1].path.as_str()), (2, "css"));
+    }
+
+    #[test]
+    fn a_null_element_with_a_rank_of_minus_one_is_shown_under_that_name() {
+        let null = field("ar[-1]", "nullptr", 1);
+        let device = vmsd("d", vec![null, structure("ar[1]", 4)]);
+        let (text, oddities) = json(&device, b"0\0\0\0\x01");
+        assert_eq!(text, r#"{"ar[-1]":null,"ar[1]":{"v":1}}"#);
+        assert_eq!(defects(&oddities), [(0, "ar[-1]", "defect 5")]);
     }
 
     #[test]

@@ -40,3 +40,15 @@ pub const MAPPED_RAM_ALIGNMENT: u64 = 1 << 20;
 
 /// Multifd channels of one stream: their number is one octet (`docs/spec/multifd.md` section 1).
 pub const CHANNEL_COUNT_LIMIT: usize = 255;
+
+/// Snapshots of a qcow2 image; QEMU makes no more.
+pub const QCOW2_SNAPSHOT_COUNT_LIMIT: u32 = 65_536;
+
+/// Octets of a qcow2 snapshot's extra data; QEMU writes 24.
+pub const QCOW2_EXTRA_BYTES_LIMIT: u32 = 1024;
+
+/// Dirty bitmaps of one stream.
+pub const BITMAP_COUNT_LIMIT: usize = 1024;
+
+/// Octets of one chunk of a dirty bitmap: more fails a load (`docs/spec/dirty-bitmaps.md` section 5).
+pub const BITMAP_CHUNK_BYTES_LIMIT: u64 = 10_240;

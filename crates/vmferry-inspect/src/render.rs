@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::analysis::{Analysis, SectionReport, uuid_text};
+use crate::named_values;
 use crate::value::{Hex, Object, Scalar, Value};
 
 /// Octets of a buffer that are shown.
@@ -13,7 +14,7 @@ const SHOWN_ELEMENTS: usize = 8;
 
 /// The report as an indented tree: configuration, RAM, sections with their fields, commands, warnings.
 pub fn tree(analysis: &Analysis) -> String {
-    let mut tree = Tree { out: String::new() };
+    let mut tree = Tree { out: String::new(), device: String::new() };
     tree.head(analysis);
     tree.ram(analysis);
     tree.line(0, format_args!("devices: {} sections", analysis.sections.len()));
@@ -44,6 +45,8 @@ pub fn tree(analysis: &Analysis) -> String {
 
 struct Tree {
     out: String,
+    /// The last component of the section's id string.
+    device: String,
 }
 
 impl Tree {
@@ -106,7 +109,15 @@ impl Tree {
                 section.offset
             ),
         );
+        section.name.rsplit('/').next().unwrap_or_default().clone_into(&mut self.device);
         self.object(2, &section.state);
+    }
+
+    fn meaning(&self, field: &str, scalar: Scalar) -> Option<&'static str> {
+        match scalar {
+            Scalar::Unsigned(value) => named_values::meaning(&self.device, field, value),
+            Scalar::Bool(_) | Scalar::Signed(_) => None,
+        }
     }
 
     fn object(&mut self, depth: usize, object: &Object) {
@@ -132,16 +143,21 @@ impl Tree {
             }
             Value::Null => self.line(depth, format_args!("{name}: null")),
             Value::Text(text) => self.line(depth, format_args!("{name}: {}", printable(text))),
-            Value::Scalar(scalar) => self.line(depth, format_args!("{name}: {}", scalar_text(*scalar))),
+            Value::Scalar(scalar) => {
+                let meaning = self.meaning(name, *scalar).map(|meaning| format!(" {meaning}")).unwrap_or_default();
+                self.line(depth, format_args!("{name}: {}{meaning}", scalar_text(*scalar)));
+            }
             Value::Scalars(array) => {
-                let shown: Vec<_> = array.iter().take(SHOWN_ELEMENTS).map(scalar_text).collect();
+                let shown: Vec<_> = array.iter().take(SHOWN_ELEMENTS).map(element_text).collect();
                 let more = if array.len() > SHOWN_ELEMENTS { " …" } else { "" };
                 self.line(depth, format_args!("{name}: [{}{more}] ({})", shown.join(" "), array.len()));
             }
             Value::Octets(octets) => {
                 let shown = octets.get(..SHOWN_OCTETS.min(octets.len())).unwrap_or_default();
                 let more = if octets.len() > SHOWN_OCTETS { "…" } else { "" };
-                self.line(depth, format_args!("{name}: {}{more} ({} octets)", Hex(shown), octets.len()));
+                let text = named_values::text(&self.device, name, octets).map(|text| format!(" {text:?}"));
+                let text = text.unwrap_or_default();
+                self.line(depth, format_args!("{name}: {}{more} ({} octets){text}", Hex(shown), octets.len()));
             }
         }
     }
@@ -152,11 +168,24 @@ fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
+/// In one notation: arrays are to be compared by eye.
+fn element_text(scalar: Scalar) -> String {
+    match scalar {
+        Scalar::Unsigned(value) if value >= 10 => format!("0x{value:x}"),
+        Scalar::Signed(value) => value.to_string(),
+        scalar => scalar_text(scalar),
+    }
+}
+
 fn scalar_text(scalar: Scalar) -> String {
     match scalar {
         Scalar::Bool(value) => value.to_string(),
         Scalar::Unsigned(value) if value < 10 => value.to_string(),
-        Scalar::Unsigned(value) => format!("0x{value:x}"),
-        Scalar::Signed(value) => value.to_string(),
+        Scalar::Unsigned(value) => format!("0x{value:x} ({value})"),
+        Scalar::Signed(value) if (-9..10).contains(&value) => value.to_string(),
+        Scalar::Signed(value) => {
+            let sign = if value < 0 { "-" } else { "" };
+            format!("{sign}0x{:x} ({value})", value.unsigned_abs())
+        }
     }
 }

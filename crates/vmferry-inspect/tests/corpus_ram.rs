@@ -82,7 +82,13 @@ fn pages_of_multifd_streams_are_counted_as_the_source_counted_them() {
         let analysis = analyze(stream.inputs(), &Options::default(), &mut ()).unwrap();
         let sum = |pages: fn(&BlockReport) -> u64| analysis.ram.blocks.iter().map(pages).sum::<u64>();
         let counters = &sidecar["result"]["ram"];
-        assert_eq!(sum(|block| block.normal_pages), counters["normal"], "{name}");
+        let normal = sum(|block| block.normal_pages);
+        if sidecar["qemu"]["major"].as_u64().unwrap() >= 10 {
+            assert_eq!(normal, counters["normal"], "{name}");
+        } else {
+            // The last page of a full packet may be sent once more, uncounted (docs/spec/multifd.md section 6).
+            assert!(normal >= counters["normal"].as_u64().unwrap(), "{name}");
+        }
         assert_eq!(sum(|block| block.zero_pages), counters["duplicate"], "{name}");
         let pages = counters["total"].as_u64().unwrap() / analysis.ram.page_bytes;
         assert_eq!(sum(|block| block.distinct_pages), pages, "{name}");

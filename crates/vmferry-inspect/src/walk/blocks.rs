@@ -10,6 +10,7 @@ use crate::error::{Halt, Step, StreamFault};
 use crate::pages::{PageBudget, SentPages};
 use crate::reader::StreamReader;
 use crate::walk::Walk;
+use crate::walk::bodies::DIRTY_BITMAP_IDSTR;
 use crate::walk::mapped_ram::PlacedPages;
 use crate::walk::ram::RamWalk;
 
@@ -200,6 +201,18 @@ impl Walk<'_> {
             return;
         }
         self.warn_missing(end);
+    }
+
+    /// Puts the bitmaps into the report of their section.
+    pub(super) fn dirty_bitmaps_report(&mut self, end: u64) {
+        let state = self.dirty_bitmaps.state(self.analysis.end.eof.then_some(end));
+        let mut sections = self.analysis.sections.iter_mut();
+        if let Some(report) = sections.find(|section| section.name == DIRTY_BITMAP_IDSTR) {
+            report.state = state;
+        }
+        for (offset, text) in std::mem::take(&mut self.dirty_bitmaps.oddities) {
+            self.warn(offset, text);
+        }
     }
 
     fn warn_missing(&mut self, end: u64) {

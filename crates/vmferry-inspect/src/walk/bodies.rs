@@ -22,6 +22,9 @@ use crate::value::{Object, Value};
 use crate::walk::iterative::OwnFormat;
 use crate::walk::{Bound, Format, Walk};
 
+/// Id string of the section of dirty bitmaps.
+pub(super) const DIRTY_BITMAP_IDSTR: &str = "dirty-bitmap";
+
 /// Where a body ends.
 enum BodyEnd {
     /// After so many octets, as the description says.
@@ -38,6 +41,7 @@ impl Walk<'_> {
         self.section = Some((ident.idstr.to_string(), ident.instance_id));
         let format = match OwnFormat::of(&ident.idstr) {
             _ if ident.idstr == RAM_IDSTR => Format::Ram,
+            _ if ident.idstr == DIRTY_BITMAP_IDSTR => Format::DirtyBitmaps,
             Some(own) => Format::Own(own),
             None => Format::Described,
         };
@@ -45,7 +49,7 @@ impl Walk<'_> {
             Format::Ram if ident.version_id != RAM_VERSION => {
                 return Err(Halt::malformed(offset, StreamFault::RamVersion { found: ident.version_id }));
             }
-            Format::Own(OwnFormat::DirtyBitmap) => self.seen.dirty_bitmaps = true,
+            Format::DirtyBitmaps => self.seen.dirty_bitmaps = true,
             Format::Own(OwnFormat::Block) => self.seen.block_migration = true,
             _ => {}
         }
@@ -55,7 +59,9 @@ impl Walk<'_> {
         }
         let report = match format {
             Format::Ram => None,
-            Format::Own(_) | Format::Described => Some(self.add_report(offset, section_id, &ident, is_started)?),
+            Format::DirtyBitmaps | Format::Own(_) | Format::Described => {
+                Some(self.add_report(offset, section_id, &ident, is_started)?)
+            }
         };
         let bound = Bound { ident, format, report, is_started };
         if let Some(before) = self.bound.insert(section_id, bound)
@@ -97,6 +103,7 @@ impl Walk<'_> {
         let start = self.reader.position();
         match format {
             Format::Ram => self.ram.body(&mut self.reader, &mut self.multifd)?,
+            Format::DirtyBitmaps => self.dirty_bitmaps.body(&mut self.reader)?,
             Format::Own(own) => own.body(&mut self.reader)?,
             Format::Described => {
                 if let Some(index) = report {

@@ -1,8 +1,7 @@
-//! Sections with records of their own, other than RAM: walked to their ends, contents skipped.
+//! Sections with records of their own, other than RAM and `dirty-bitmap`: walked to their ends, contents skipped.
 //!
 //! | id string | source |
 //! |---|---|
-//! | `dirty-bitmap` | `docs/spec/dirty-bitmaps.md` sections 1 and 2 |
 //! | `block` | `docs/spec/stream.md` section 16.1 |
 //! | `s390-storage_attributes` | `docs/spec/stream.md` section 16.2 |
 
@@ -12,16 +11,12 @@ use crate::reader::StreamReader;
 /// Octets of a chunk of a block device.
 const BLOCK_CHUNK_BYTES: u64 = 1 << 20;
 
-/// Octets of one chunk of a bitmap: QEMU sends 1 KiB at a time.
-const BITMAP_CHUNK_BYTES_LIMIT: u64 = 64 << 20;
-
 /// Storage attributes in one record: one for each page, of at most 64 TiB of guest memory.
 const ATTRIBUTE_COUNT_LIMIT: u64 = 1 << 34;
 
 /// A format that is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnFormat {
-    DirtyBitmap,
     Block,
     StorageAttributes,
 }
@@ -30,7 +25,6 @@ impl OwnFormat {
     /// The format of the section of this id string.
     pub(super) fn of(idstr: &str) -> Option<OwnFormat> {
         match idstr {
-            "dirty-bitmap" => Some(OwnFormat::DirtyBitmap),
             "block" => Some(OwnFormat::Block),
             "s390-storage_attributes" => Some(OwnFormat::StorageAttributes),
             _ => None,
@@ -40,7 +34,6 @@ impl OwnFormat {
     /// Walks one body to its end.
     pub(super) fn body(self, reader: &mut StreamReader<'_>) -> Step<()> {
         match self {
-            OwnFormat::DirtyBitmap => dirty_bitmap(reader),
             OwnFormat::Block => block(reader),
             OwnFormat::StorageAttributes => storage_attributes(reader),
         }
@@ -58,43 +51,6 @@ fn u64_at(reader: &mut StreamReader<'_>) -> Step<u64> {
 
 fn check(at: u64, what: &'static str, found: u64, max: u64) -> Step<u64> {
     if found <= max { Ok(found) } else { Err(Halt::malformed(at, StreamFault::TooLong { what, found, max })) }
-}
-
-fn dirty_bitmap(reader: &mut StreamReader<'_>) -> Step<()> {
-    const EOS: u8 = 0x01;
-    const ZEROES: u8 = 0x02;
-    const BITMAP_NAME: u8 = 0x04;
-    const DEVICE_NAME: u8 = 0x08;
-    const START: u8 = 0x10;
-    const COMPLETE: u8 = 0x20;
-    const BITS: u8 = 0x40;
-    loop {
-        let at = reader.position();
-        let [flags] = reader.array()?;
-        if flags & DEVICE_NAME != 0 {
-            skip_name(reader)?;
-        }
-        if flags & BITMAP_NAME != 0 {
-            skip_name(reader)?;
-        }
-        match flags & !(DEVICE_NAME | BITMAP_NAME) {
-            EOS => return Ok(()),
-            START => reader.skip(5)?,
-            COMPLETE => {}
-            bits if bits & !ZEROES == BITS => {
-                reader.skip(12)?;
-                if bits & ZEROES == 0 {
-                    let size = u64_at(reader)?;
-                    let size = check(at, "a chunk of a dirty bitmap", size, BITMAP_CHUNK_BYTES_LIMIT)?;
-                    reader.skip(size)?;
-                }
-            }
-            _ => {
-                let accepted = "one of EOS (01), START (10), COMPLETE (20), BITS (40)";
-                return Err(Halt::malformed(at, StreamFault::RecordFlags { flags: u64::from(flags), accepted }));
-            }
-        }
-    }
 }
 
 fn block(reader: &mut StreamReader<'_>) -> Step<()> {
@@ -148,18 +104,6 @@ mod tests {
         let mut progress = ();
         let mut reader = StreamReader::new(Input::Pipe(Box::new(octets)), &mut progress);
         format.body(&mut reader).map(|()| reader.position())
-    }
-
-    #[test]
-    fn a_dirty_bitmap_section_is_walked() {
-        let start = b"\x1c\x05drive\x03map\0\x01\0\0\x01\x01";
-        assert_eq!(walk(OwnFormat::DirtyBitmap, start).unwrap(), 17);
-        let bits =
-            [&b"\x40"[..], &[0; 12], &32_u64.to_be_bytes(), &[0xff; 32], b"\x42", &[0; 12], b"\x20\x01"].concat();
-        assert_eq!(walk(OwnFormat::DirtyBitmap, &bits).unwrap(), bits.len() as u64);
-        for flags in [0x00, 0x30, 0x80, 0x41] {
-            assert!(matches!(walk(OwnFormat::DirtyBitmap, &[flags, 0, 0]), Err(Halt::Malformed { .. })));
-        }
     }
 
     #[test]

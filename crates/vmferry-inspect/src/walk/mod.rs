@@ -9,7 +9,8 @@
 //!                             │    where it waits: packets of other channels      (multifd.rs)
 //!                             ├─ FULL: body cut and decoded by the description    (bodies.rs)
 //!                             │    first FULL of a pipe: keep the rest, find the description in it
-//!                             ├─ dirty-bitmap, block, s390-…: their own records   (iterative.rs)
+//!                             ├─ dirty-bitmap: bitmaps, their bits counted        (dirty_bitmap.rs)
+//!                             ├─ block, s390-…: their own records                 (iterative.rs)
 //!                             └─ command; a package's elements follow in place
 //! ```
 //!
@@ -19,6 +20,8 @@ mod blocks;
 mod bodies;
 mod contents;
 mod dialects;
+mod dirty_bitmap;
+mod finish;
 mod iterative;
 mod mapped_ram;
 mod multifd;
@@ -43,11 +46,12 @@ use crate::analysis::{Analysis, CommandReport, Warning};
 use crate::budget::Budget;
 use crate::channels::Inputs;
 use crate::described::Described;
-use crate::error::{AnalyzeError, Halt, Malformed, Step, StreamFault};
+use crate::error::{AnalyzeError, Halt, Step, StreamFault};
 use crate::limits::{COMMAND_COUNT_LIMIT, WARNING_COUNT_LIMIT};
 use crate::locate::find_description;
 use crate::reader::{Input, StreamReader};
 use crate::source::{Progress, Source};
+use dirty_bitmap::DirtyBitmaps;
 use iterative::OwnFormat;
 use multifd::Multifd;
 use preempt::Preempt;
@@ -67,6 +71,7 @@ struct Bound {
 #[derive(Clone, Copy)]
 enum Format {
     Ram,
+    DirtyBitmaps,
     Own(OwnFormat),
     Described,
 }
@@ -85,6 +90,7 @@ pub(crate) struct Walk<'a> {
     ram: RamWalk,
     multifd: Multifd<'a>,
     preempt: Option<Preempt<'a>>,
+    dirty_bitmaps: DirtyBitmaps,
     budget: Budget,
     /// Id string and instance of the section that is being read, for errors.
     section: Option<(String, u32)>,
@@ -133,6 +139,7 @@ pub(crate) fn walk(
         ram: RamWalk::new(options),
         multifd: Multifd::default(),
         preempt: None,
+        dirty_bitmaps: DirtyBitmaps::default(),
         budget: Budget::new(),
         section: None,
         package_end: None,
@@ -362,75 +369,6 @@ impl Walk<'_> {
             self.analysis.warnings.push(Warning { offset, text });
         } else {
             self.seen.warnings_left_out = self.seen.warnings_left_out.saturating_add(1);
-        }
-    }
-
-    fn finish(mut self, outcome: Step<()>) -> Result<Analysis, AnalyzeError> {
-        let end = self.reader.position();
-        let undescribed = self.analysis.sections.iter().find(|section| section.is_end_guessed);
-        if let Some(offset) = undescribed.filter(|_| self.described.is_none()).map(|section| section.offset) {
-            let text = "the stream has no description: device sections are shown as octets, their ends are guesses";
-            self.warn(offset, text.to_owned());
-        }
-        self.decode_globalstate();
-        let uuid = self.analysis.configuration.as_ref().and_then(|configuration| configuration.uuid);
-        for text in self.multifd.oddities(uuid) {
-            self.warn(end, text);
-        }
-        self.ram_report(end);
-        if let Err(Halt::Truncated { offset }) = &outcome {
-            let section = self.section.as_ref().map(|(idstr, id)| format!(", inside section {idstr:?} instance {id}"));
-            let text = format!("the stream is cut short here{}", section.unwrap_or_default());
-            self.warn(*offset, text);
-        }
-        if let Some(multifd::ChannelCut { channel, offset }) = self.multifd.cut.clone() {
-            self.analysis.is_channel_cut = true;
-            self.warn(end, format!("channel {channel} is cut short at its offset 0x{offset:x}"));
-        }
-        self.analysis.dialects = self.dialects(matches!(outcome, Err(Halt::Truncated { .. })));
-        for (count, what) in [(self.seen.commands_left_out, "commands"), (self.seen.warnings_left_out, "warnings")] {
-            if count > 0 {
-                let text = format!("{count} further {what} are left out");
-                self.analysis.warnings.push(Warning { offset: end, text });
-            }
-        }
-        match outcome {
-            Ok(()) | Err(Halt::Truncated { .. }) => Ok(self.analysis),
-            Err(halt) => Err(self.failure(halt)),
-        }
-    }
-
-    fn failure(self, halt: Halt) -> AnalyzeError {
-        let (channel, halt) = match halt {
-            Halt::InChannel { channel, halt } => (Some(channel), *halt),
-            halt => (None, halt),
-        };
-        match (halt, channel) {
-            (Halt::Io { offset, source }, None) => AnalyzeError::Io { offset, source },
-            (Halt::Io { offset, source }, Some(channel)) => AnalyzeError::ChannelIo { channel, offset, source },
-            (Halt::Extract { path, source }, _) => AnalyzeError::Extract { path, source },
-            (Halt::Malformed { offset, reason }, channel) => {
-                let section = self.section.filter(|_| channel.is_none());
-                AnalyzeError::Malformed(Box::new(Malformed {
-                    channel,
-                    offset,
-                    section,
-                    reason,
-                    partial: self.analysis,
-                }))
-            }
-            // A channel that ends in its handshake; any later end is a cut.
-            (Halt::Truncated { .. } | Halt::InChannel { .. }, channel) => {
-                let offset = 0;
-                let reason = StreamFault::ChannelTooShort;
-                AnalyzeError::Malformed(Box::new(Malformed {
-                    channel,
-                    offset,
-                    section: None,
-                    reason,
-                    partial: self.analysis,
-                }))
-            }
         }
     }
 

@@ -190,11 +190,11 @@ impl<'a> Multifd<'a> {
                     next = Some((packet_num, i));
                 }
             }
+            let Some((_, i)) = next.filter(|_| self.cut.is_none()) else { return Ok(()) };
+            self.take(i, ram)?;
             if self.cut.is_some() {
                 return Ok(());
             }
-            let Some((_, i)) = next else { return Ok(()) };
-            self.take(i, ram)?;
         }
     }
 

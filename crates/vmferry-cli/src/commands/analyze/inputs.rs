@@ -1,12 +1,13 @@
 //! The files that a stream came in, and where its RAM goes.
 
 use std::fs::File;
-use std::io::{self, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow};
+use vmferry_inspect::qcow2::{self, Image, ImageError};
 use vmferry_inspect::{Analysis, Channel, Inputs, Options, Source};
 
 use super::Args;
@@ -35,7 +36,10 @@ impl FromStr for SharedRam {
 /// Opens the main channel and the further ones.
 pub(super) fn open(args: &Args) -> Result<Inputs<'static>, Failure> {
     let name = |path: &Path| if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let main = open_main(args).with_context(|| format!("cannot open {}", name(&args.file))).or_environment()?;
+    let main = open_main(args).map_err(|mut failure| {
+        failure.error = failure.error.context(format!("cannot open {}", name(&args.file)));
+        failure
+    })?;
     let mut channels = Vec::new();
     for path in args.channel.iter().chain(&args.preempt) {
         let channel = Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
@@ -44,16 +48,41 @@ pub(super) fn open(args: &Args) -> Result<Inputs<'static>, Failure> {
     Ok(Inputs { main, channels })
 }
 
-fn open_main(args: &Args) -> io::Result<Source<'static>> {
-    let Args { file: path, offset, .. } = args;
-    let mut file =
-        if path == Path::new("-") { File::from(io::stdin().as_fd().try_clone_to_owned()?) } else { File::open(path)? };
-    if file.metadata()?.is_file() && file.stream_position()? == 0 {
-        // A file that standard input was redirected to can be read from any place as well, if it is at its begin.
-        return Source::at(file, offset.0);
+fn open_main(args: &Args) -> Result<Source<'static>, Failure> {
+    let Args { file: path, offset, snapshot, .. } = args;
+    let mut file = if path == Path::new("-") {
+        File::from(io::stdin().as_fd().try_clone_to_owned().or_environment()?)
+    } else {
+        File::open(path).or_environment()?
+    };
+    // A file that standard input was redirected to can be read from any place as well, if it is at its begin.
+    let is_whole_file = file.metadata().or_environment()?.is_file() && file.stream_position().or_environment()? == 0;
+    if is_whole_file && offset.0 == 0 {
+        let mut first = [0; 4];
+        let is_image = file.read_exact(&mut first).is_ok() && first == qcow2::MAGIC;
+        if is_image {
+            return open_state(file, snapshot.as_deref());
+        }
     }
-    io::copy(&mut io::Read::take(&mut file, offset.0), &mut io::sink())?;
+    if snapshot.is_some() {
+        return Err(Failure::usage(anyhow!("--snapshot is for a qcow2 image in a file, which this is not")));
+    }
+    if is_whole_file {
+        return Source::at(file, offset.0).or_environment();
+    }
+    io::copy(&mut (&mut file).take(offset.0), &mut io::sink()).or_environment()?;
     Ok(Source::pipe(file))
+}
+
+/// The state of a machine inside a qcow2 image.
+fn open_state(file: File, snapshot: Option<&str>) -> Result<Source<'static>, Failure> {
+    let state = Image::open(file).and_then(|image| image.into_state(snapshot));
+    match state {
+        Ok(state) => Ok(Source::Seekable(Box::new(state))),
+        Err(error @ ImageError::NoSuchSnapshot { .. }) => Err(Failure::usage(error.into())),
+        Err(error @ ImageError::Malformed { .. }) => Err(Failure::input(error.into())),
+        Err(error) => Err(error).or_environment(),
+    }
 }
 
 /// What the arguments choose about the analysis.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | the stream was read to its end |
 //! | 1 | `--device` names what is not in the stream |
-//! | 2 | `--shared-ram` names a block that is not in the stream |
+//! | 2 | `--snapshot` or `--shared-ram` names what is not there |
 //! | 3 | the stream is cut short or damaged; what was read before is printed |
 //! | 4 | a file cannot be opened or read, or RAM not be extracted |
 
@@ -12,6 +12,7 @@ mod device;
 mod inputs;
 mod progress;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     /// Where the stream starts in the file
     #[arg(long, value_name = "BYTES", default_value = "0")]
     offset: Size,
+    /// Which snapshot, if the file is a qcow2 image that holds several; its name or id
+    #[arg(long, value_name = "NAME", conflicts_with = "offset")]
+    snapshot: Option<String>,
     /// Bitmaps of mapped-ram were written by a big-endian host, which nothing in the file tells
     #[arg(long)]
     big_endian_bitmaps: bool,
@@ -83,6 +87,10 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
             let analysis = std::mem::take(&mut malformed.partial);
             let error = anyhow::Error::new(*malformed).context(format!("{name} is no sound migration stream"));
             (analysis, Some(Failure::input(error)))
+        }
+        // Of a qcow2 image, whose tables are input as well.
+        Err(AnalyzeError::Io { source, .. }) if source.kind() == ErrorKind::InvalidData => {
+            return Err(Failure::input(anyhow::Error::new(source).context(format!("{name} is damaged"))));
         }
         Err(error @ AnalyzeError::Io { .. }) => {
             return Err(error).with_context(|| format!("cannot read {name}")).or_environment();
