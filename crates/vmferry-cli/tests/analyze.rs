@@ -5,6 +5,7 @@ mod kit;
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Stdio;
 
 use kit::{Ran, run, vmferry};
@@ -97,4 +98,71 @@ fn a_file_that_cannot_be_read_is_four() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""));
         assert!(ran.stderr.starts_with("error: cannot "), "{}", ran.stderr);
     }
+}
+
+/// A recorded file of `vmferry-inspect`, decompressed into a folder.
+fn recorded(folder: &Path, name: &str) -> String {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vmferry-inspect/tests/data");
+    let octets = std::fs::read(data.join(format!("{name}.zst"))).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, zstd::decode_all(&octets[..]).unwrap()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn each_ram_block_becomes_a_file_and_files_are_never_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = recorded(folder.path(), "pc-11.1.bin");
+    let ram = folder.path().join("ram");
+    let ran = run(&["analyze", &stream, "--json", "--extract-ram", ram.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let document = ran.document();
+    for block in document["ram"]["blocks"].as_array().unwrap() {
+        let name = block["id"].as_str().unwrap().replace('/', "_");
+        assert_eq!(ram.join(&name).metadata().unwrap().len(), block["used_length"], "{name}");
+    }
+    assert!(ram.join("_rom@etc_acpi_tables").is_file() && ram.join("pc.ram").is_file());
+    let again = run(&["analyze", &stream, "--extract-ram", ram.to_str().unwrap()]);
+    assert_eq!(again.code, Some(4));
+    assert!(again.stderr.starts_with("error: extracting RAM failed: "), "{}", again.stderr);
+}
+
+#[test]
+fn state_inside_an_image_is_found_and_picked() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = recorded(folder.path(), "savevm-10.0.qcow2");
+    let ran = run(&["analyze", &image]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains(r#"those with state: ["first", "second"]"#), "{}", ran.stderr);
+    let document = run(&["analyze", &image, "--json", "--snapshot", "second"]).document();
+    assert_eq!(document["configuration"]["machine"], "none");
+    assert_eq!(document["end"]["vmdesc"], true);
+    let only = recorded(folder.path(), "savevm-11.1.qcow2");
+    assert_eq!(run(&["analyze", &only]).code, Some(0));
+    std::fs::write(folder.path().join("cut"), &std::fs::read(&image).unwrap()[..600]).unwrap();
+    let ran = run(&["analyze", folder.path().join("cut").to_str().unwrap(), "--snapshot", "first"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.stderr);
+    assert_eq!(run(&["analyze", STREAM, "--snapshot", "first"]).code, Some(2), "no image");
+}
+
+#[test]
+fn a_stream_may_begin_anywhere_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shifted");
+    std::fs::write(&path, [vec![0xee; 4096], std::fs::read(STREAM).unwrap()].concat()).unwrap();
+    let ran = run(&["analyze", path.to_str().unwrap(), "--json", "--offset", "4K"]);
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(ran.document(), run(&["analyze", STREAM, "--json"]).document());
+    assert_eq!(run(&["analyze", path.to_str().unwrap()]).code, Some(3));
+}
+
+#[test]
+fn channels_and_shared_ram_that_do_not_belong_are_said() {
+    let ran = run(&["analyze", STREAM, "--channel", STREAM]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.stderr.contains("is the main channel of a stream"), "{}", ran.stderr);
+    assert_eq!(run(&["analyze", STREAM, "--channel", "/nonexistent"]).code, Some(4));
+    let ran = run(&["analyze", STREAM, "--shared-ram", "m0=/dev/null"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("no RAM block 'm0'"), "{}", ran.stderr);
 }
