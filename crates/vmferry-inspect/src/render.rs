@@ -189,3 +189,31 @@ fn scalar_text(scalar: Scalar) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_are_shown_in_both_notations_where_they_differ() {
+        for (scalar, text) in [
+            (Scalar::Unsigned(9), "9"),
+            (Scalar::Unsigned(31), "0x1f (31)"),
+            (Scalar::Signed(-9), "-9"),
+            (Scalar::Signed(-31), "-0x1f (-31)"),
+            (Scalar::Signed(i64::MIN), "-0x8000000000000000 (-9223372036854775808)"),
+            (Scalar::Bool(true), "true"),
+        ] {
+            assert_eq!(scalar_text(scalar), text);
+        }
+        assert_eq!(element_text(Scalar::Unsigned(31)), "0x1f");
+    }
+
+    #[test]
+    fn values_with_a_meaning_have_it_beside_them() {
+        let mut tree = Tree { out: String::new(), device: "globalstate".to_owned() };
+        tree.value(0, "runstate", &Value::Octets(b"running\0".as_slice().into()));
+        tree.value(0, "vector", &Value::Scalar(Scalar::Unsigned(0xffff)));
+        assert_eq!(tree.out, "runstate: 72756e6e696e6700 (8 octets) \"running\"\nvector: 0xffff (65535) none\n");
+    }
+}
