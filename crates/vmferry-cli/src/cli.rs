@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, demo, machines, man, migrate, rehearse, run, schema};
+use crate::commands::{analyze, completions, demo, diff, edit, machines, man, migrate, rehearse, run, schema};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -54,6 +54,8 @@ enum Command {
     Schema(schema::Args),
     Analyze(analyze::Args),
     Rehearse(rehearse::Args),
+    Diff(diff::Args),
+    Edit(edit::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -76,6 +78,8 @@ impl Cli {
             Command::Schema(args) => schema::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
             Command::Rehearse(args) => rehearse::run(&args, output),
+            Command::Diff(args) => diff::run(&args, output),
+            Command::Edit(args) => edit::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),
         }

@@ -45,6 +45,10 @@ pub struct Analysis {
     pub end: End,
     /// Whether a further channel ends before the main one.
     pub is_channel_cut: bool,
+    /// Why pages of RAM are not in what was read.
+    pub(crate) missing_ram: Vec<String>,
+    /// What stands behind the end of the stream begins here.
+    pub(crate) trailer_offset: Option<u64>,
 }
 
 /// RAM of a stream.

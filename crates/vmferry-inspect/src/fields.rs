@@ -21,10 +21,10 @@ const NULL_MARKER: u8 = 0x30;
 const PRESENT_MARKER: u8 = 0x31;
 
 /// Codec of both markers, since QEMU 11.
-const TYPE_PTR_MARKER: &str = "ptr-marker";
+pub(crate) const TYPE_PTR_MARKER: &str = "ptr-marker";
 
 /// Codec of a counted string.
-const TYPE_CAPABILITY: &str = "capability";
+pub(crate) const TYPE_CAPABILITY: &str = "capability";
 
 /// Name of the field that holds octets which could not be decoded.
 pub(crate) const OCTETS_FIELD: &str = "data";

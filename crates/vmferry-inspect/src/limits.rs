@@ -52,3 +52,17 @@ pub const BITMAP_COUNT_LIMIT: usize = 1024;
 
 /// Octets of one chunk of a dirty bitmap: more fails a load (`docs/spec/dirty-bitmaps.md` section 5).
 pub const BITMAP_CHUNK_BYTES_LIMIT: u64 = 10_240;
+
+/// Differences between two streams that are listed; the number of further ones is told.
+pub const DIFFERENCE_COUNT_LIMIT: usize = 10_000;
+
+/// Octets of paths and values in the list of differences. Names come from the stream, and one may stand in the paths of
+/// everything below it.
+pub const DIFFERENCE_BYTES_LIMIT: usize = 64 << 20;
+
+/// Octets of a buffer that differs which are listed, from the first difference on.
+pub const DIFFERENCE_OCTETS_LIMIT: usize = 4096;
+
+/// Places of a RAM block's name that are kept while it is renamed. A writer names the block once for a run of its
+/// pages.
+pub const NAME_PLACE_COUNT_LIMIT: usize = 1 << 20;

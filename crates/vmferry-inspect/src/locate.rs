@@ -21,6 +21,8 @@ const FIRST_WINDOW_BYTES: u64 = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct Located {
     pub(crate) offset: u64,
+    /// Octets of type, length and text.
+    pub(crate) octets: u64,
     pub(crate) description: Description,
 }
 
@@ -35,9 +37,10 @@ pub(crate) fn find_description(file: &mut dyn ReadSeek) -> io::Result<Option<Loc
         let mut octets = Vec::new();
         file.take(window).read_to_end(&mut octets)?;
         let found = candidate(&octets, true).or_else(|| candidate(&octets, false));
-        if let Some((at, description)) = found {
+        if let Some((at, octets, description)) = found {
             let offset = start.saturating_add(u64::try_from(at).unwrap_or(u64::MAX));
-            return Ok(Some(Located { offset, description }));
+            let octets = u64::try_from(octets).unwrap_or(u64::MAX);
+            return Ok(Some(Located { offset, octets, description }));
         }
         if start == 0 || window >= largest {
             return Ok(None);
@@ -46,17 +49,20 @@ pub(crate) fn find_description(file: &mut dyn ReadSeek) -> io::Result<Option<Loc
     }
 }
 
-/// The last place in `octets` where a description starts. Linear: the text of a candidate has no NUL, so parsing it
-/// stops before the next candidate, which starts with one.
-fn candidate(octets: &[u8], ends_at_end: bool) -> Option<(usize, Description)> {
+/// The last place in `octets` where a description starts, and its octets from there on. Linear: the text of a candidate
+/// has no NUL, so parsing it stops before the next candidate, which starts with one.
+fn candidate(octets: &[u8], ends_at_end: bool) -> Option<(usize, usize, Description)> {
     let mut searched = octets;
     loop {
         let (at, head) = last_head(searched)?;
         let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
         let text = octets.get(at.saturating_add(HEAD_BYTES)..).unwrap_or_default();
         let text = if ends_at_end { Some(text).filter(|text| text.len() == length) } else { text.get(..length) };
-        if let Some(description) = text.and_then(|text| description::read(text).ok()) {
-            return Some((at.saturating_add(1), description));
+        if let Some(text) = text
+            && let Ok(description) = description::read(text)
+        {
+            let framed = text.len().saturating_add(HEAD_BYTES).saturating_sub(1);
+            return Some((at.saturating_add(1), framed, description));
         }
         // One octet of overlap, since a candidate's last octet may be another's first.
         searched = searched.get(..at.saturating_add(HEAD_BYTES)).unwrap_or_default();

@@ -164,7 +164,7 @@ impl Tree {
 }
 
 /// Names come from the stream: control characters must not reach a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -3,6 +3,8 @@
 pub(crate) mod analyze;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod edit;
 pub(crate) mod machines;
 pub(crate) mod man;
 pub(crate) mod migrate;

@@ -223,12 +223,19 @@ impl Walk<'_> {
             } else {
                 "the guest does not have them (unplugged, or given back), or they are on another channel"
             };
-            self.warn(end, format!("{missing} pages of RAM are not in this stream: {why}"));
+            let text = format!("{missing} pages of RAM are not in this stream: {why}");
+            // A guest that gave pages back has none; multifd channels have them all.
+            if self.ram.is_multifd(true) {
+                self.analysis.missing_ram.push(text.clone());
+            }
+            self.warn(end, text);
         }
         let (discarded, sent) = (self.ram.discarded_pages, self.ram.pages_since_discard);
         if let Some(missing) = discarded.checked_sub(sent).filter(|missing| *missing > 0) {
             let why = if self.preempt_is_given() { "they did not come" } else { "is there a preempt channel?" };
-            self.warn(end, format!("{missing} pages that were discarded for postcopy were not sent again: {why}"));
+            let text = format!("{missing} pages that were discarded for postcopy were not sent again: {why}");
+            self.analysis.missing_ram.push(text.clone());
+            self.warn(end, text);
         }
     }
 }

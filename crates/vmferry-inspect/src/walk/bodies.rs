@@ -23,7 +23,7 @@ use crate::walk::iterative::OwnFormat;
 use crate::walk::{Bound, Format, Walk};
 
 /// Id string of the section of dirty bitmaps.
-pub(super) const DIRTY_BITMAP_IDSTR: &str = "dirty-bitmap";
+pub(crate) const DIRTY_BITMAP_IDSTR: &str = "dirty-bitmap";
 
 /// Where a body ends.
 enum BodyEnd {

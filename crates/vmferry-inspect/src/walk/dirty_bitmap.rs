@@ -30,7 +30,7 @@ const OBSOLETE: u8 = 0x04;
 
 /// The bitmaps of a stream so far.
 #[derive(Default)]
-pub(super) struct DirtyBitmaps {
+pub(crate) struct DirtyBitmaps {
     node: Option<String>,
     bitmap: Option<String>,
     bitmaps: Vec<Bitmap>,
@@ -50,7 +50,7 @@ struct Bitmap {
 
 impl DirtyBitmaps {
     /// Walks one body to its end.
-    pub(super) fn body(&mut self, reader: &mut StreamReader<'_>) -> Step<()> {
+    pub(crate) fn body(&mut self, reader: &mut StreamReader<'_>) -> Step<()> {
         loop {
             let at = reader.position();
             let [flags] = reader.array()?;

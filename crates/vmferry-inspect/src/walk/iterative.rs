@@ -16,14 +16,14 @@ const ATTRIBUTE_COUNT_LIMIT: u64 = 1 << 34;
 
 /// A format that is known here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OwnFormat {
+pub(crate) enum OwnFormat {
     Block,
     StorageAttributes,
 }
 
 impl OwnFormat {
     /// The format of the section of this id string.
-    pub(super) fn of(idstr: &str) -> Option<OwnFormat> {
+    pub(crate) fn of(idstr: &str) -> Option<OwnFormat> {
         match idstr {
             "block" => Some(OwnFormat::Block),
             "s390-storage_attributes" => Some(OwnFormat::StorageAttributes),
@@ -32,7 +32,7 @@ impl OwnFormat {
     }
 
     /// Walks one body to its end.
-    pub(super) fn body(self, reader: &mut StreamReader<'_>) -> Step<()> {
+    pub(crate) fn body(self, reader: &mut StreamReader<'_>) -> Step<()> {
         match self {
             OwnFormat::Block => block(reader),
             OwnFormat::StorageAttributes => storage_attributes(reader),

@@ -17,12 +17,12 @@
 //! Grammar: `docs/spec/stream.md` section 2.
 
 mod blocks;
-mod bodies;
+pub(crate) mod bodies;
 mod contents;
 mod dialects;
-mod dirty_bitmap;
+pub(crate) mod dirty_bitmap;
 mod finish;
-mod iterative;
+pub(crate) mod iterative;
 mod mapped_ram;
 mod multifd;
 mod page_size;
@@ -286,6 +286,7 @@ impl Walk<'_> {
     /// What follows the end never makes a stream incomplete.
     fn trailer(&mut self) -> Step<()> {
         let offset = self.reader.position();
+        self.analysis.trailer_offset = Some(offset);
         let is_used = !self.analysis.sections.is_empty();
         if let Some(found) = self.description_offset.filter(|found| *found != offset && is_used) {
             self.warn(found, format!("a description stands here, but the stream ended at 0x{offset:x}"));

@@ -15,9 +15,9 @@ use crate::exit::{Failure, OrExit as _};
 
 /// `--shared-ram BLOCK=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SharedRam {
-    pub(super) block: String,
-    pub(super) file: PathBuf,
+pub(crate) struct SharedRam {
+    pub(crate) block: String,
+    pub(crate) file: PathBuf,
 }
 
 impl FromStr for SharedRam {

@@ -9,8 +9,8 @@
 //! | 4 | a file cannot be opened or read, or RAM not be extracted |
 
 mod device;
-mod inputs;
-mod progress;
+pub(crate) mod inputs;
+pub(crate) mod progress;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

@@ -6,10 +6,10 @@ use vmferry_inspect::Progress;
 use crate::output::Output;
 
 /// Wiped when dropped.
-pub(super) struct Bar(Option<ProgressBar>);
+pub(crate) struct Bar(Option<ProgressBar>);
 
 impl Bar {
-    pub(super) fn new(output: Output) -> Self {
+    pub(crate) fn new(output: Output) -> Self {
         Self(output.wants_bars().then(|| {
             let bar = ProgressBar::no_length();
             styled(&bar, "{spinner} {binary_bytes} read, {binary_bytes_per_sec}");

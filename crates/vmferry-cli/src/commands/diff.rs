@@ -1,0 +1,119 @@
+//! `vmferry diff`: compares two streams of the same or of different dialects.
+//!
+//! | ends with | when |
+//! |---|---|
+//! | 0 | a destination would have the same from both |
+//! | 1 | they differ, or something could not be compared |
+//! | 3 | a stream is cut short or damaged |
+//! | 4 | a file cannot be opened or read, or RAM not be kept for the comparison |
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use vmferry_inspect::diff::{DiffFault, Side, diff};
+use vmferry_inspect::{AnalyzeError, Channel, Inputs, Options, Source};
+
+use crate::commands::analyze::inputs::SharedRam;
+use crate::commands::analyze::progress::Bar;
+use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
+use crate::output::Output;
+
+/// Compare two migration streams: configuration, devices by field, RAM by page
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The first stream; - is standard input
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The second stream; - is standard input
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    /// A further channel that was captured beside A; repeat for each
+    #[arg(long, value_name = "FILE")]
+    channel_a: Vec<PathBuf>,
+    /// A further channel that was captured beside B; repeat for each
+    #[arg(long, value_name = "FILE")]
+    channel_b: Vec<PathBuf>,
+    /// The file of a RAM block that A leaves in shared memory; repeat for each
+    #[arg(long, value_name = "BLOCK=FILE")]
+    shared_ram_a: Vec<SharedRam>,
+    /// The file of a RAM block that B leaves in shared memory; repeat for each
+    #[arg(long, value_name = "BLOCK=FILE")]
+    shared_ram_b: Vec<SharedRam>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  vmferry diff before.stream after.stream
+  vmferry diff plain.stream multifd.stream --channel-b multifd.ch0 --channel-b multifd.ch1
+  zstd -dc vm.stream.zst | vmferry diff - vm.mended --json";
+
+pub(crate) fn run(args: &Args, output: Output) -> Outcome {
+    if is_stdin(&args.a) && is_stdin(&args.b) {
+        return Err(Failure::usage(anyhow!("only one of the streams can be standard input")));
+    }
+    let a = inputs(&args.a, &args.channel_a)?;
+    let b = inputs(&args.b, &args.channel_b)?;
+    let options = [&args.shared_ram_a, &args.shared_ram_b].map(|shared| {
+        let mut options = Options::default();
+        options.shared_ram = shared.iter().map(|shared| (shared.block.clone(), shared.file.clone())).collect();
+        options
+    });
+    let mut bar = Bar::new(output);
+    let [options_a, options_b] = &options;
+    let compared = diff(a, b, [options_a, options_b], &mut bar);
+    drop(bar);
+    let found =
+        compared.map_err(|error| failure(error.fault, &name(if error.side == Side::A { &args.a } else { &args.b })))?;
+    if output.json {
+        output.document(|out| found.write_json(out))?;
+    } else {
+        output.text(&found.to_text())?;
+    }
+    Ok(if found.is_equal() { ExitCode::Done } else { ExitCode::No })
+}
+
+fn failure(fault: DiffFault, name: &str) -> Failure {
+    match fault {
+        DiffFault::Analyze(AnalyzeError::Malformed(fault)) => {
+            Failure::input(anyhow::Error::new(*fault).context(format!("{name} is no sound migration stream")))
+        }
+        fault @ DiffFault::Truncated { .. } => {
+            Failure::input(anyhow::Error::new(fault).context(format!("{name} is cut short")))
+        }
+        fault => {
+            let error = anyhow::Error::new(fault).context(format!("cannot read {name}"));
+            Failure { code: ExitCode::Environment, error }
+        }
+    }
+}
+
+fn inputs(main: &Path, channels: &[PathBuf]) -> Result<Inputs<'static>, Failure> {
+    let main = open(main).with_context(|| format!("cannot open {}", name(main))).or_environment()?;
+    let open = |path: &PathBuf| Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
+    let channels = channels.iter().map(open).collect::<Result<_, _>>().or_environment()?;
+    Ok(Inputs { main, channels })
+}
+
+/// A stream from a file or, as -, from standard input.
+pub(crate) fn open(path: &Path) -> io::Result<Source<'static>> {
+    if !is_stdin(path) {
+        return Source::open(path);
+    }
+    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    // A file that standard input was redirected to can be read from any place, if it is at its begin.
+    let is_whole_file = file.metadata()?.is_file() && file.stream_position()? == 0;
+    Ok(if is_whole_file { Source::Seekable(Box::new(file)) } else { Source::pipe(file) })
+}
+
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What a file is called in errors.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { path.to_string_lossy().into_owned() }
+}
