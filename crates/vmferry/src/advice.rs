@@ -110,7 +110,8 @@ fn gated_fields(schema: &Schema, found: &mut Vec<String>) {
     }
 }
 
-fn shown(names: &[String]) -> String {
+/// The first of these names.
+pub(crate) fn shown(names: &[String]) -> String {
     let more = if names.len() > NAMES_SHOWN { ", …" } else { "" };
     let first: Vec<&str> = names.iter().take(NAMES_SHOWN).map(String::as_str).collect();
     format!("{}{more}", first.join(", "))
@@ -129,7 +130,8 @@ pub(crate) fn of_unknown_section(ident: &SectionIdent, registry: &Registry) -> S
     if places.is_empty() {
         return "start the destination with the devices of the source".to_owned();
     }
-    format!("such a device stands elsewhere here ({}): give it the place that it has at the source", shown(&places))
+    // The list last: on the return path a text is cut.
+    format!("give it the place that it has at the source; here such a device is {}", shown(&places))
 }
 
 /// What would be accepted in place of the machine type `found`, by a release that knows the types `known`.

@@ -1,7 +1,7 @@
 //! What goes wrong with a migration, and whose side it is on.
 
 use std::error::Error as StdError;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 
 use vmferry_wire::WireError;
@@ -150,13 +150,28 @@ impl Error {
     }
 }
 
+/// A text that ends up on a terminal and in logs, with control characters escaped: names in it may be the peer's.
+struct Printable<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for Printable<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            self.0.write_str(plain)?;
+            write!(self.0, "{}", part.get(plain.len()..).unwrap_or_default().escape_default())?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let f = &mut Printable(f);
         write!(f, "{}: ", self.0.side)?;
         if let Some((idstr, instance)) = &self.0.section {
             write!(f, "section '{idstr}' instance {instance}: ")?;
         }
-        self.0.kind.fmt(f)?;
+        write!(f, "{}", self.0.kind)?;
         self.0.advice.as_ref().map_or(Ok(()), |advice| write!(f, " ({advice})"))
     }
 }

@@ -74,6 +74,7 @@ mod error;
 mod machine;
 pub mod memory;
 mod migration;
+mod panicking;
 pub mod protocol;
 mod shared;
 mod source;

@@ -13,6 +13,7 @@ use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
 use crate::destination;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
+use crate::panicking::caught;
 use crate::protocol::source::SourceEvent;
 use crate::shared::Shared;
 use crate::source::return_path::Heard;
@@ -172,10 +173,12 @@ impl Migration {
             frozen: Some(frozen),
         };
         self.reset(false);
+        let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
         let thread = thread::Builder::new()
             .name("migration".to_owned())
-            .spawn(move || outgoing(context, connect))
-            .doing(Side::Source, "starting the migration's thread")?;
+            .spawn(move || ended(&*machine, &shared, Side::Source, || outgoing(context, connect)))
+            .doing(Side::Source, "starting the migration's thread");
+        let thread = thread.inspect_err(|error| fail(&*self.machine, &self.shared, error))?;
         *attempt = Some(Attempt { tell: Some(tell), gate, listening: None, thread: Some(thread) });
         Ok(())
     }
@@ -209,10 +212,12 @@ impl Migration {
             shared: Arc::clone(&self.shared),
             autostart: options.autostart,
         };
+        let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
         let thread = thread::Builder::new()
             .name("incoming".to_owned())
-            .spawn(move || destination::run(&context, listener))
-            .doing(Side::Destination, "starting the migration's thread")?;
+            .spawn(move || ended(&*machine, &shared, Side::Destination, || destination::run(&context, listener)))
+            .doing(Side::Destination, "starting the migration's thread");
+        let thread = thread.inspect_err(|error| fail(&*self.machine, &self.shared, error))?;
         *attempt = Some(Attempt { tell: None, gate, listening, thread: Some(thread) });
         Ok(())
     }
@@ -266,6 +271,28 @@ impl Migration {
         *self.shared.info() = MigrationInfo { incoming, ..MigrationInfo::default() };
         self.shared.enter(&*self.machine, Status::Setup);
     }
+}
+
+/// The whole of a migration's thread: however `work` ends, the status is final afterwards.
+fn ended(
+    machine: &dyn Machine,
+    shared: &Shared,
+    side: Side,
+    work: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
+    let result = caught(side, work);
+    if let Err(error) = &result
+        && !shared.info().status.is_final()
+    {
+        fail(machine, shared, error);
+    }
+    result
+}
+
+/// Ends an attempt that came to nothing.
+fn fail(machine: &dyn Machine, shared: &Shared, error: &Error) {
+    shared.info().error = Some(error.to_string());
+    shared.enter(machine, Status::Failed);
 }
 
 /// The thread of an outgoing migration.

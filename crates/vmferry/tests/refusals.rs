@@ -245,8 +245,8 @@ fn a_section_that_no_device_takes() {
     let (there, _) = refused(&source, &elsewhere);
     assert!(
         there.ends_with(
-            "a section is 'uart' instance 0, accepted is one that this machine has (0000:00:05.0/uart/0, walker/0) (such a \
-             device stands elsewhere here ('0000:00:05.0/uart' instance 0): give it the place that it has at the source)"
+            "a section is 'uart' instance 0, accepted is one that this machine has (0000:00:05.0/uart/0, walker/0) (give \
+             it the place that it has at the source; here such a device is '0000:00:05.0/uart' instance 0)"
         ),
         "{there}"
     );

@@ -5,13 +5,14 @@
 mod ends;
 mod machine;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use ends::{End, Shared, end, moved, shared};
+use machine::{TestMachine, Walker};
 use vmferry::channel::Uri;
 use vmferry::control::{Parameters, RunState, Status};
-use vmferry::{Incoming, Machine as _};
-use vmstate::{Place, Unmigratable, VmState};
+use vmferry::{Incoming, Machine as _, Migration};
+use vmstate::{Migrate, Place, Refused, Registry, Unmigratable, Versions, VmState};
 
 #[derive(VmState, Debug, Default, Clone, PartialEq)]
 #[vmstate(name = "plugged-memory", version = 1, early)]
@@ -158,4 +159,89 @@ fn a_device_that_was_plugged_in_at_both_ends_moves_with_its_number() {
     source.migration.wait().unwrap();
     destination.migration.wait().unwrap();
     assert_eq!((level(&one), level(&two)), (11, 12));
+}
+
+/// A device whose author made a mistake.
+struct Panicking {
+    in_snapshot: bool,
+}
+
+impl Migrate for Panicking {
+    type Image = IrqImage;
+    type Props = ();
+
+    fn props(&self) {}
+
+    fn snapshot(&self) -> Result<IrqImage, Refused> {
+        assert!(!self.in_snapshot, "no\u{1b}[31m lines");
+        Ok(IrqImage::default())
+    }
+
+    fn template(&self) -> Result<IrqImage, Refused> {
+        Ok(IrqImage::default())
+    }
+
+    fn restore(&mut self, _: IrqImage, _: &Versions) -> Result<(), Refused> {
+        panic!("{} lines", 0)
+    }
+}
+
+#[test]
+fn a_device_that_panics_fails_the_migration_and_no_more() {
+    let source = end(RunState::Running);
+    let broken = source.registry.register(Place::default(), Panicking { in_snapshot: true }).unwrap();
+    let destination = end(RunState::InMigrate);
+    destination.registry.register(Place::default(), shared(IrqImage::default())).unwrap();
+    moved(&source, &destination).unwrap_err();
+    let info = source.migration.info();
+    assert_eq!(info.status, Status::Failed);
+    let text = "source: section 'irq' instance 0: the device or the machine panicked: no\\u{1b}[31m lines";
+    assert_eq!(info.error.as_deref(), Some(text));
+    assert_eq!(source.machine.run_state(), RunState::Running, "the guest is resumed");
+
+    // The devices may come and go again, and another attempt may be made.
+    source.registry.unregister(&broken).unwrap();
+    source.registry.register(Place::default(), shared(IrqImage { level: 1 })).unwrap();
+    let destination = end(RunState::InMigrate);
+    destination.registry.register(Place::default(), Panicking { in_snapshot: false }).unwrap();
+    moved(&source, &destination).unwrap_err();
+    let text = "destination: section 'irq' instance 0: the device or the machine panicked: 0 lines";
+    assert_eq!(destination.migration.info().error.as_deref(), Some(text));
+    assert!(source.migration.info().error.is_some_and(|error| error.contains(text)), "the source is told");
+    assert_eq!(source.machine.run_state(), RunState::Running);
+    destination.registry.register(Place::at("late"), shared(IrqImage::default())).unwrap();
+}
+
+#[test]
+fn a_migration_that_cannot_begin_ends() {
+    let registry = Registry::new(vmferry::FIRST_DEVICE_SECTION_ID);
+    let walker = Arc::new(Mutex::new(Walker::default()));
+    let name = "n".repeat(256);
+    let blocks = [(name.as_str(), 1 << 20)];
+    let machine = TestMachine::with_registry("test-1.0", &blocks, RunState::Running, walker, registry.clone());
+    let migration = Migration::new(machine);
+    for _ in 0..2 {
+        migration.migrate(&"exec:cat > /dev/null".parse().unwrap()).unwrap();
+        migration.wait().unwrap_err();
+        assert_eq!(migration.info().status, Status::Failed);
+        assert!(migration.info().error.is_some());
+    }
+    registry.register(Place::default(), shared(IrqImage::default())).unwrap();
+}
+
+#[test]
+fn names_of_a_peer_reach_no_terminal_as_they_are() {
+    let source = end(RunState::Running);
+    source.registry.register(Place::at("\u{1b}[2J\r\n"), shared(IrqImage::default())).unwrap();
+    let destination = end(RunState::InMigrate);
+    for number in 0..100 {
+        let place = Place::at(format!("0000:00:{number:02x}.0"));
+        destination.registry.register(place, shared(IrqImage::default())).unwrap();
+    }
+    moved(&source, &destination).unwrap_err();
+    let there = destination.migration.info().error.unwrap();
+    assert!(there.contains("'\\u{1b}[2J\\r\\n/irq' instance 0"), "{there}");
+    assert!(!there.contains(char::is_control), "{there}");
+    let here = source.migration.info().error.unwrap();
+    assert!(here.contains("give it the place that it has at the source"), "the next step is not cut off: {here}");
 }

@@ -28,6 +28,7 @@ use crate::channel::{Channel, Listener};
 use crate::control::{RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
+use crate::panicking::caught;
 use crate::protocol::destination::{Destination, DestinationAction, DestinationEvent, ReturnPath};
 use crate::protocol::handover::encode_reason;
 use crate::shared::{Shared, ms_since};
@@ -121,9 +122,9 @@ impl Driver<'_> {
             let step = match self.actions.pop_front() {
                 Some(action) => {
                     tracing::trace!(?action, state = ?self.protocol, "destination");
-                    self.perform(action)
+                    caught(Side::Destination, || self.perform(action))
                 }
-                None => self.element(),
+                None => caught(Side::Destination, || self.element()),
             };
             if let Err(error) = step {
                 self.fail(error);

@@ -14,6 +14,7 @@ use crate::advice;
 use crate::control::RunState;
 use crate::error::{Attribute as _, Error, Side};
 use crate::machine::Machine;
+use crate::panicking::caught;
 
 /// Longest body of a device's section, in bytes. Devices hold registers, queues and small buffers; the largest known
 /// ones (framebuffers as state) stay below a tenth of this.
@@ -135,7 +136,7 @@ impl<'a> Sections<'a> {
             self.registry.entries().iter().map(|entry| format!("{}/{}", entry.idstr(), entry.instance())).collect();
         known.sort();
         let found = format!("'{}' instance {}", ident.idstr.as_str(), ident.instance_id);
-        let accepted = format!("one that this machine has ({})", known.join(", "));
+        let accepted = format!("one that this machine has ({})", advice::shown(&known));
         mismatch(offset, "a section", found, accepted).advised(Some(advice::of_unknown_section(ident, self.registry)))
     }
 
@@ -157,7 +158,8 @@ impl<'a> Sections<'a> {
 }
 
 fn load_device(entry: &Entry, section_id: u32, version: u32, offset: u64, input: &mut Input<'_>) -> Result<(), Error> {
-    try_load_device(entry, section_id, version, offset, input).map_err(|error| {
+    let load = || try_load_device(entry, section_id, version, offset, input);
+    caught(Side::Destination, load).map_err(|error| {
         let advice = advice::of_section(error.kind(), entry);
         error.advised(advice)
     })

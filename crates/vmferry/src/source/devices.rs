@@ -11,6 +11,7 @@ use vmstate::{Refused, Registry};
 use crate::control::RunState;
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
 use crate::memory::TARGET_PAGE_BYTES;
+use crate::panicking::caught;
 
 /// Section id of RAM in streams written here.
 pub(crate) const RAM_SECTION_ID: u32 = 1;
@@ -69,7 +70,8 @@ fn save(registry: &Registry, stage: Stage, out: &mut Vec<u8>) -> Result<Vec<Devi
         let (idstr, instance_id) = (ident.idstr.as_str().to_owned(), ident.instance_id);
         SectionHeader::Full { section_id, ident: ident.clone() }.encode(out);
         let mut sink = DescribeSink::new(saved.schema(), out);
-        saved.encode(&mut sink).map_err(|error| failed(Error::new(Side::Source, ErrorKind::Save(error))))?;
+        let encoded = || saved.encode(&mut sink).map_err(|error| Error::new(Side::Source, ErrorKind::Save(error)));
+        caught(Side::Source, encoded).map_err(failed)?;
         let vmsd = Vmsd::from(&sink.finish());
         Footer { section_id }.encode(out);
         devices.push(Device { idstr, instance_id, body: DeviceBody::Vmsd(vmsd) });
@@ -86,7 +88,8 @@ fn snapshots(registry: &Registry, stage: Stage) -> Result<Vec<Snapshot>, Error> 
             continue;
         }
         let failed = |error: Error| error.in_section(entry.idstr(), entry.instance());
-        let Some(saved) = entry.section().save().at(Side::Source).map_err(failed)? else { continue };
+        let saved = caught(Side::Source, || entry.section().save().at(Side::Source)).map_err(failed)?;
+        let Some(saved) = saved else { continue };
         let idstr = Name::new(entry.idstr(), "section")
             .map_err(|reason| Refused::new(format!("{reason}")))
             .at(Side::Source)

@@ -40,6 +40,7 @@ use crate::control::{Owner, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
+use crate::panicking::caught;
 use crate::protocol::handover::{CONFIRM, HELLO, LOADED};
 use crate::protocol::source::{Peer, Source, SourceAction, SourceEvent};
 use crate::shared::Shared;
@@ -122,7 +123,7 @@ impl Driver {
     fn drive(&mut self) {
         while let Some(action) = self.actions.pop_front() {
             tracing::trace!(?action, state = ?self.protocol, "source");
-            match self.perform(action) {
+            match caught(Side::Source, || self.perform(action)) {
                 Ok(Some(event)) => self.handle(event),
                 Ok(None) => {}
                 Err(error) => self.fail(error),
