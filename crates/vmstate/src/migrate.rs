@@ -63,6 +63,26 @@ pub trait Migrate: Send + 'static {
     /// The device cannot be saved in its present state; the migration fails and the guest runs on.
     fn snapshot(&self) -> Result<Self::Image, Refused>;
 
+    /// All of the above at once; nothing if the section is not sent.
+    ///
+    /// Whoever wraps a device in a lock overrides it to take the lock once: the guest may run while a device is saved
+    /// early, and between two holds the state may change.
+    ///
+    /// # Errors
+    ///
+    /// As [`Migrate::snapshot`].
+    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+        if !self.needed() {
+            return Ok(None);
+        }
+        let props = self.props();
+        if !Self::Image::is_open(&props) {
+            return Ok(None);
+        }
+        let image = self.snapshot()?;
+        Ok(Some((props, image)))
+    }
+
     /// What decoding starts from: absent fields keep these values, and each `Some` subsection is the shape that an
     /// arriving one is decoded into (it does not count as present).
     ///
@@ -95,6 +115,10 @@ impl<M: Migrate> Migrate for Arc<Mutex<M>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).snapshot()
     }
 
+    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+        self.lock().unwrap_or_else(PoisonError::into_inner).capture()
+    }
+
     fn template(&self) -> Result<Self::Image, Refused> {
         self.lock().unwrap_or_else(PoisonError::into_inner).template()
     }
@@ -118,6 +142,10 @@ impl<M: Migrate + Sync> Migrate for Arc<RwLock<M>> {
 
     fn snapshot(&self) -> Result<Self::Image, Refused> {
         self.read().unwrap_or_else(PoisonError::into_inner).snapshot()
+    }
+
+    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+        self.read().unwrap_or_else(PoisonError::into_inner).capture()
     }
 
     fn template(&self) -> Result<Self::Image, Refused> {
@@ -277,16 +305,8 @@ impl<M: Migrate> Section for Described<M> {
     }
 
     fn save(&self) -> Result<Option<Box<dyn Saved>>, Refused> {
-        let device = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !device.needed() {
-            return Ok(None);
-        }
-        let props = device.props();
-        if !M::Image::is_open(&props) {
-            return Ok(None);
-        }
-        let image = device.snapshot()?;
-        Ok(Some(Box::new(Snapshot::<M> { image, props })))
+        let captured = self.0.lock().unwrap_or_else(PoisonError::into_inner).capture()?;
+        Ok(captured.map(|(props, image)| Box::new(Snapshot::<M> { image, props }) as Box<dyn Saved>))
     }
 
     fn load(&self, version: u32, input: &mut Input<'_>) -> Result<Box<dyn Loaded + '_>, LoadError> {

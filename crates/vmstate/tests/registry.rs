@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use vmstate::{Input, Migrate, Place, Refused, Registry, Unmigratable, Versions, VmState};
 
@@ -61,6 +62,9 @@ fn equal_places_are_numbered_and_taken_ones_refused() {
     assert!(registry.register(Place::default().instance(u32::MAX), Bus(0)).is_err(), "reserved");
     assert!(registry.register(Place::at("0000:00:01.0"), Bus(0)).is_err(), "a path belongs to one device");
     assert!(registry.register(Place::at("x".repeat(252)), Bus(0)).is_err(), "too long");
+    let cut = refused(registry.register(Place::at("a\0b"), Bus(0)));
+    assert_eq!(cut, "id string 'a\\0b/bus' has a NUL, where a reader's string ends");
+    assert!(registry.register(Place::default().older_name("a\0b", 0), Bus(0)).is_err(), "as an older name, too");
     registry.register(Place::default().instance(u32::MAX - 1), Bus(0)).unwrap();
     assert!(registry.register(Place::default(), Bus(0)).is_err(), "no number is left");
 }
@@ -215,4 +219,57 @@ fn devices_behind_locks_are_devices() {
     let entry = registry.register(Place::default(), Arc::clone(&bus)).unwrap();
     entry.section().load(1, &mut Input::from_slice(&[0, 0, 0, 9], 0)).unwrap().commit().unwrap();
     assert_eq!(bus.lock().unwrap().0, 9);
+}
+
+/// A device that may change whenever its lock is free: it tells how often it was asked for how much.
+#[derive(Default)]
+struct Changing {
+    parts: AtomicU32,
+    wholes: AtomicU32,
+}
+
+impl Migrate for Changing {
+    type Image = BusImage;
+    type Props = ();
+
+    fn props(&self) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn snapshot(&self) -> Result<BusImage, Refused> {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+        Ok(BusImage::default())
+    }
+
+    fn capture(&self) -> Result<Option<((), BusImage)>, Refused> {
+        self.wholes.fetch_add(1, Ordering::Relaxed);
+        Ok(Some(((), BusImage { number: 7 })))
+    }
+
+    fn template(&self) -> Result<BusImage, Refused> {
+        Ok(BusImage::default())
+    }
+
+    fn restore(&mut self, _: BusImage, _: &Versions) -> Result<(), Refused> {
+        Ok(())
+    }
+}
+
+#[test]
+fn what_is_saved_of_a_device_behind_a_lock_is_of_one_moment() {
+    fn check(device: impl Migrate) {
+        let registry = Registry::new(0);
+        let entry = registry.register(Place::default(), device).unwrap();
+        let mut octets = Vec::new();
+        entry.section().save().unwrap().unwrap().encode(&mut octets).unwrap();
+        assert_eq!(octets, [0, 0, 0, 7]);
+    }
+    let asked = |device: &Changing| (device.parts.load(Ordering::Relaxed), device.wholes.load(Ordering::Relaxed));
+    check(Changing::default());
+    let device = Arc::new(Mutex::new(Changing::default()));
+    check(Arc::clone(&device));
+    assert_eq!(asked(&device.lock().unwrap()), (0, 1));
+    let device = Arc::new(RwLock::new(Changing::default()));
+    check(Arc::clone(&device));
+    assert_eq!(asked(&device.read().unwrap()), (0, 1));
 }

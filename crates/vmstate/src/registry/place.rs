@@ -59,13 +59,17 @@ impl Place {
     /// The id string of a device whose description is called `name`.
     pub(super) fn idstr(&self, name: &str) -> Result<String, Refused> {
         let idstr = self.path.as_ref().map_or_else(|| name.to_owned(), |path| format!("{path}/{name}"));
-        let older = self.older_names.iter().map(|(older, _)| older);
-        match std::iter::once(&idstr).chain(older).find(|idstr| idstr.is_empty() || idstr.len() > IDSTR_MAX) {
-            Some(idstr) => {
-                Err(Refused::new(format!("id string '{idstr}' has {} octets, not 1 to {IDSTR_MAX}", idstr.len())))
+        for idstr in std::iter::once(&idstr).chain(self.older_names.iter().map(|(older, _)| older)) {
+            if idstr.is_empty() || idstr.len() > IDSTR_MAX {
+                let octets = idstr.len();
+                return Err(Refused::new(format!("id string '{idstr}' has {octets} octets, not 1 to {IDSTR_MAX}")));
             }
-            None => Ok(idstr),
+            if idstr.contains('\0') {
+                let idstr = idstr.escape_debug();
+                return Err(Refused::new(format!("id string '{idstr}' has a NUL, where a reader's string ends")));
+            }
         }
+        Ok(idstr)
     }
 
     /// The other names of a device whose id string is `idstr`.
