@@ -319,6 +319,37 @@ fn a_guest_of_an_island_release_needs_its_setting_at_every_destination() {
 }
 
 #[test]
+fn what_broke_a_bug_fix_machine_type_broke_it_alone() {
+    static VIRT: MachineFamily = MachineFamily::new(
+        "virt",
+        "4.2",
+        &[
+            version("4.1", compat![]),
+            version("4.0.1", compat![("virtio-net-pci", "vectors", "3")]),
+            version("4.0", compat![]),
+            version("3.1", compat![]),
+        ],
+    )
+    .with_islands(&[
+        Island { machine: "4.0.1", value: "5", ..BROKEN },
+        Island { machine: "4.0", value: "6", ..BROKEN },
+    ]);
+    const BROKEN: Island = Island {
+        release: "4.2",
+        machine: "",
+        device: "virtio-net-pci",
+        property: "vectors",
+        value: "",
+        reason: "test",
+    };
+    const _: () = VIRT.require(DEVICES);
+    let values =
+        |machine: &str| -> Vec<_> { VIRT.find(machine).unwrap().islands().map(|island| island.value).collect() };
+    assert_eq!((values("virt-4.1"), values("virt-4.0.1")), (vec![], vec!["5", "6"]));
+    assert_eq!((values("virt-4.0"), values("virt-3.1")), (vec!["6"], vec!["6"]));
+}
+
+#[test]
 fn islands_are_checked_like_lists() {
     const fn island(
         release: &'static str,

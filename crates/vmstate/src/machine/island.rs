@@ -17,7 +17,8 @@ use super::{DeviceType, Global, MachineType, SetProperty, SettingError, Settings
 pub struct Island {
     /// The broken release: `8.0` (which is `8.0.0`), not `8.0.1`; one entry for each.
     pub release: &'static str,
-    /// Version of the newest machine type that it broke; older ones, which inherit from it, are broken with it.
+    /// Version of the newest machine type that it broke; older ones, which inherit from it, are broken with it. Nobody
+    /// inherits from a bug-fix one (`4.0.1`), which is broken alone.
     pub machine: &'static str,
     /// Type of device.
     pub device: &'static str,
@@ -32,11 +33,12 @@ pub struct Island {
 impl MachineType {
     /// The islands of this machine type.
     pub fn islands(&self) -> impl Iterator<Item = &'static Island> {
-        let own = self.version().base();
-        self.family()
-            .islands
-            .iter()
-            .filter(move |island| Version::parse(island.machine).is_some_and(|newest| own <= newest))
+        let own = self.version();
+        let is_broken = move |newest: Version| match newest == newest.base() {
+            true => own.base() <= newest,
+            false => own == newest,
+        };
+        self.family().islands.iter().filter(move |island| Version::parse(island.machine).is_some_and(is_broken))
     }
 
     /// The settings that every destination of a guest needs which was started with this machine type on the release
