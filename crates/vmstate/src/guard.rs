@@ -121,3 +121,70 @@ impl Sink for Guard<'_> {
         self.ended.push(Ended { schema, matched: 0 });
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test fails by panicking")]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Names that begin each other, and one without octets.
+    static SCHEMAS: [Schema; 5] =
+        [Schema::new("a", 1), Schema::new("ab", 1), Schema::new("ab\x05", 1), Schema::new("b", 1), Schema::new("", 1)];
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Put(Vec<u8>),
+        End { image: usize, is_subsection: bool },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let octet = prop::sample::select(&b"\x05\x05\x05\x02\x03\x04ababc"[..]);
+        prop_oneof![
+            2 => prop::collection::vec(octet, 0..6).prop_map(Step::Put),
+            1 => (0..SCHEMAS.len(), any::<bool>())
+                .prop_map(|(image, is_subsection)| Step::End { image, is_subsection }),
+        ]
+    }
+
+    /// What a loader does where `schema` ended, as `subsection::next` reads it.
+    fn is_taken_for_its_subsection(schema: &Schema, behind: &[u8]) -> bool {
+        let [SUBSECTION_MARK, length, name @ ..] = behind else { return false };
+        usize::from(*length) > schema.name.len() && name.starts_with(schema.name.as_bytes())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+
+        #[test]
+        fn it_finds_what_a_loader_would_take_and_nothing_else(steps in prop::collection::vec(step(), 0..16)) {
+            let mut octets = Vec::new();
+            let mut ended = Vec::new();
+            let mut guard = Guard::new(&mut octets);
+            let mut at = 0;
+            for step in &steps {
+                match step {
+                    Step::Put(octets) => {
+                        guard.put(octets);
+                        at += octets.len();
+                    }
+                    Step::End { image, is_subsection } => {
+                        let schema = SCHEMAS.get(*image).expect("one of them");
+                        if *is_subsection {
+                            guard.end_subsection(schema);
+                        } else {
+                            guard.end_image(schema);
+                        }
+                        ended.push((schema, at));
+                    }
+                }
+            }
+            let is_refused = guard.finish().is_err();
+            let naive = ended.iter().any(|(schema, at)| {
+                is_taken_for_its_subsection(schema, octets.get(*at..).unwrap_or_default())
+            });
+            prop_assert_eq!(is_refused, naive);
+        }
+    }
+}
