@@ -183,15 +183,17 @@ impl<'a> Input<'a> {
         if self.offset().saturating_add(out.len() as u64) > self.budget_end {
             return Err(LoadError::new(self.offset(), Reason::OverBudget { limit: self.budget }));
         }
+        let (start, needed) = (self.offset(), out.len());
         let mut done = 0;
-        while done < out.len() {
-            let rest = out.len() - done;
+        while done < needed {
+            let rest = needed - done;
             let got = self.peek(rest)?.len().min(rest);
             // A peek falls short of both its wish and the window only at the end of the input; without a source the
             // window is all there is.
             let ended = self.source.is_none() || got < self.window.len();
             if got == 0 || (got < rest && ended) {
-                return Err(LoadError::new(self.offset(), Reason::EndOfInput { needed: rest, left: got }));
+                // However the octets came: the window may hold less than the whole.
+                return Err(LoadError::new(start, Reason::EndOfInput { needed, left: done + got }));
             }
             let ahead = self.window.get(self.at..self.at + got).unwrap_or_default();
             if let Some(part) = out.get_mut(done..done + got) {

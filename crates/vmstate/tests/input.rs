@@ -124,3 +124,15 @@ fn a_section_ends_at_its_budget() {
     let error = decode(Some(3)).unwrap_err();
     assert_eq!(error.to_string(), "count at byte 0x0: section is longer than the limit of 3 bytes");
 }
+
+#[test]
+fn the_end_within_a_long_read_is_told_the_same_however_the_octets_come() {
+    let octets = vec![7; 3 * WINDOW_MIN];
+    let sources = [1, 1000].map(|step| Input::new(Source::new(3 * WINDOW_MIN, step), 0));
+    for mut input in [Input::from_slice(&octets, 0)].into_iter().chain(sources) {
+        input.array::<1>().unwrap();
+        let error = input.read_exact(&mut vec![0; 4 * WINDOW_MIN]).unwrap_err();
+        let (needed, left) = (4 * WINDOW_MIN, 3 * WINDOW_MIN - 1);
+        assert_eq!(error.to_string(), format!("at byte 0x1: stream ends: needs {needed} bytes, {left} left"));
+    }
+}
