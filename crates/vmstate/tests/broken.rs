@@ -297,6 +297,7 @@ const SOUND: u8 = 0;
 const CHANGES_FIRST: u8 = 1;
 const CANNOT_BE_SAVED: u8 = 2;
 const FORGETS: u8 = 3;
+const SWAPS: u8 = 4;
 
 impl Migrate for Gadget {
     type Image = GadgetImage;
@@ -324,30 +325,52 @@ impl Migrate for Gadget {
         if self.fault != CANNOT_BE_SAVED && low > high {
             return Err(Refused::new("low is above high"));
         }
-        self.low = low;
-        if self.fault != FORGETS {
+        self.low = if self.fault == SWAPS { high } else { low };
+        if self.fault == SWAPS {
+            self.high = low;
+        } else if self.fault != FORGETS {
             self.high = high;
         }
         Ok(())
     }
 }
 
-/// Whether each of the two rules finds something.
-fn found_in_device(fault: u8) -> (bool, bool) {
-    let makes: [&dyn Fn() -> Gadget; 2] =
-        [&|| Gadget { fault, low: 0, high: 5 }, &|| Gadget { fault, low: 3, high: 9 }];
-    (fails(|| testkit::what_is_saved_loads(&makes)), fails(|| testkit::refused_loads_leave_the_device_equal(&makes)))
+/// Whether each of the three rules finds something, in devices of these states.
+fn found_in(states: [(u8, u8); 2], fault: u8) -> (bool, bool, bool) {
+    let makes = states.map(|(low, high)| move || Gadget { fault, low, high });
+    let makes: [&dyn Fn() -> Gadget; 2] = [&makes[0], &makes[1]];
+    (
+        fails(|| testkit::what_is_saved_loads(&makes)),
+        fails(|| testkit::refused_loads_leave_the_device_equal(&makes)),
+        fails(|| testkit::what_is_loaded_is_saved(&makes, &[])),
+    )
 }
 
 #[test]
 fn a_device_that_breaks_a_rule_is_found() {
-    assert_eq!(found_in_device(SOUND), (false, false));
-    assert_eq!(found_in_device(CHANGES_FIRST), (false, true));
-    assert_eq!(found_in_device(CANNOT_BE_SAVED), (false, true));
-    assert_eq!(found_in_device(FORGETS), (true, false));
+    let states = [(0, 5), (3, 9)];
+    assert_eq!(found_in(states, SOUND), (false, false, false));
+    assert_eq!(found_in(states, CHANGES_FIRST), (false, true, false));
+    assert_eq!(found_in(states, CANNOT_BE_SAVED), (false, true, false));
+    assert_eq!(found_in(states, FORGETS), (true, false, true));
+    assert_eq!(found_in(states, SWAPS), (true, false, true));
 }
 
-vmstate::device_tests!(mod gadget: Gadget::default, || Gadget { low: 1, high: 2, ..Gadget::default() });
+#[test]
+fn a_field_that_is_dropped_is_found_in_states_that_do_not_differ_in_it() {
+    let states = [(3, 3), (3, 3)];
+    assert_eq!(found_in(states, SOUND), (false, false, false));
+    assert_eq!(found_in(states, FORGETS), (false, false, true));
+    assert_eq!(found_in(states, SWAPS), (false, false, true));
+
+    let forgets = || Gadget { fault: FORGETS, low: 3, high: 9 };
+    testkit::what_is_loaded_is_saved(&[&forgets], &[("gadget.high", "a fault of the test")]);
+    for drops in [&[("gadget.high", "")][..], &[("gadget.high", "a fault"), ("gadget.low", "kept")]] {
+        assert!(fails(|| testkit::what_is_loaded_is_saved(&[&forgets], drops)), "{drops:?}");
+    }
+}
+
+vmstate::device_tests!(mod gadget: Gadget::default, || Gadget { low: 1, high: 2, ..Gadget::default() }; drops: []);
 
 #[test]
 fn a_schema_that_is_not_the_committed_one_fails_and_says_what_that_means() {

@@ -13,7 +13,7 @@
 //! | description | described sizes add up to the octets |
 //! | schema | the description is the committed one; otherwise the failure says what that means for older releases |
 //! | findings | what the lint says of the description is known, with a reason |
-//! | device | its octets, cut and changed at every place: what is refused leaves it equal, what is accepted can be saved |
+//! | device | its octets, cut and changed at every place: what is refused leaves it equal, what is accepted can be saved and, if asked for, has the change |
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a failed check stops the test that runs it")]
 
@@ -42,7 +42,9 @@ use crate::schema::Schema;
 pub use bounds::bounds_are_kept;
 pub use counts::counts_meet_their_limits;
 pub use description::described_sizes_add_up;
-pub use device::{refused_loads_leave_the_device_equal, refuses_untouched, what_is_saved_loads};
+pub use device::{
+    refused_loads_leave_the_device_equal, refuses_untouched, what_is_loaded_is_saved, what_is_saved_loads,
+};
 pub use golden::{schema_text, the_schema_is_the_committed_one};
 pub use known::{all_findings_are_known, findings_are_known};
 pub use round_trip::samples_come_back;

@@ -81,6 +81,29 @@ impl Recorded {
         self.parts.iter().position(|other| other.place == Place::Subsection { part } && other.schema.name == name)
     }
 
+    /// Whether the field consists of images.
+    pub(super) fn has_images(&self, span: &Span) -> bool {
+        span.images > 0 || span.field.kind.image().is_some()
+    }
+
+    /// Where the field is: `uart.queue[3].level`, `uart.uart/fifo.depth`.
+    pub(super) fn path(&self, span: &Span) -> String {
+        format!("{}.{}", self.path_of(span.part), span.field.name)
+    }
+
+    fn path_of(&self, part: usize) -> String {
+        let Some(Part { schema, place, .. }) = self.parts.get(part) else { return String::new() };
+        match *place {
+            Place::Whole => schema.name.to_owned(),
+            Place::Subsection { part } => format!("{}.{}", self.path_of(part), schema.name),
+            Place::Element { part, field, at } => {
+                let outer = self.span(part, field);
+                let path = outer.map_or_else(String::new, |outer| self.path(outer));
+                if outer.is_some_and(|outer| outer.images > 1) { format!("{path}[{at}]") } else { path }
+            }
+        }
+    }
+
     /// The part, by what leads to it in another recording of the same description.
     pub(super) fn alike(&self, other: &Recorded, part: usize) -> Option<usize> {
         match other.parts.get(part)?.place {
