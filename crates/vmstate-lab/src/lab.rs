@@ -1,5 +1,7 @@
 //! A laboratory: releases, scenarios and the tables of what is expected.
 
+use std::collections::BTreeMap;
+
 use vmstate::machine::Version;
 
 use crate::expected::{ChainDifference, Difference, Failure, OctetDifference, Table};
@@ -31,6 +33,10 @@ pub struct Lab {
     pub(crate) chains_limit: usize,
     pub(crate) figures: Figures,
     pub(crate) problems: Vec<String>,
+    /// Registers, and whether a scenario gave them another value than they have at reset.
+    pub(crate) registers: BTreeMap<String, bool>,
+    /// Registers that no scenario sets, each with the reason; nothing if that is not looked at.
+    idle: Option<Vec<(&'static str, &'static str)>>,
 }
 
 impl Lab {
@@ -49,6 +55,8 @@ impl Lab {
             chains_limit: CHAINS_LIMIT,
             figures: Figures::default(),
             problems: Vec::new(),
+            registers: BTreeMap::new(),
+            idle: None,
         }
     }
 
@@ -84,6 +92,14 @@ impl Lab {
     #[must_use]
     pub fn chains_differ(mut self, lines: &[ChainDifference]) -> Self {
         self.chain_differences.extend(lines);
+        self
+    }
+
+    /// Has every register set by a scenario, except for these, each with the reason: of any other that has its reset value
+    /// in all of them it is not known whether it arrives, and that is then a problem.
+    #[must_use]
+    pub fn sets_all_registers_but(mut self, registers: &[(&'static str, &'static str)]) -> Self {
+        self.idle.get_or_insert_default().extend(registers);
         self
     }
 
@@ -139,6 +155,7 @@ impl Lab {
         for (scenario, _) in scenarios.iter().zip(was_run).filter(|(_, was_run)| !was_run) {
             self.problems.push(format!("scenario '{}': no release can do what it does", scenario.name));
         }
+        self.look_for_idle_registers();
         self.look_for_lines_in_vain();
         Report { figures: self.figures, problems: self.problems, matrices }
     }
@@ -164,6 +181,21 @@ impl Lab {
             self.problems.push("no release has a machine type".to_owned());
         }
         machines
+    }
+
+    fn look_for_idle_registers(&mut self) {
+        let Some(idle) = &self.idle else { return };
+        let is_known = |register: &str| idle.iter().any(|(idle, _)| *idle == register);
+        for (register, _) in self.registers.iter().filter(|(register, is_set)| !**is_set && !is_known(register)) {
+            self.problems
+                .push(format!("{register} has its reset value in every scenario: whether it arrives is not known"));
+        }
+        for (register, reason) in idle {
+            if self.registers.get(*register) != Some(&false) || reason.is_empty() {
+                self.problems
+                    .push(format!("{register} is listed as never set ({reason}), and is not, or has no reason"));
+            }
+        }
     }
 
     fn look_for_lines_in_vain(&mut self) {

@@ -59,6 +59,7 @@ pub(crate) fn run(
         }
     };
     let seen = source.observe();
+    note_registers(lab, start, &seen);
     let sent = send(lab, start, &source);
     let mut all = Vec::new();
     for to in releases {
@@ -75,6 +76,18 @@ pub(crate) fn run(
         run_sticky(lab, Start { is_sticky: true, ..start }, all, stream, &seen);
     }
     true
+}
+
+/// Notes which registers a scenario set to something.
+fn note_registers(lab: &mut Lab, start: Start<'_>, seen: &Observation) {
+    let at_reset = start.from.start(start.machine, &[]).map(|running| running.observe()).unwrap_or_default();
+    for (register, value) in seen.iter() {
+        let is_set = at_reset.value(register) != Some(value);
+        match lab.registers.get_mut(register) {
+            Some(was_set) => *was_set |= is_set,
+            None => drop(lab.registers.insert(register.to_owned(), is_set)),
+        }
+    }
 }
 
 /// Once more, where a release knows that guests from here need settings: then it has to take them.

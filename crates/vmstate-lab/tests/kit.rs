@@ -210,6 +210,19 @@ fn a_scenario_that_no_release_can_do_is_named() {
 }
 
 #[test]
+fn a_register_that_no_scenario_sets_is_named() {
+    let lab = |idle| {
+        let limit = Scenario::writes("limit only", &[("timer.limit", 2)]);
+        Lab::new(&[OLD, GOOD]).scenario(limit).sets_all_registers_but(idle)
+    };
+    finds(lab(&[]), "timer.count has its reset value in every scenario");
+    lab(&[("timer.count", "counts down only while the guest runs")]).run().assert();
+    finds(lab(&[("timer.limit", "set")]), "timer.limit is listed as never set (set), and is not");
+    finds(lab(&[("timer.count", "")]), "or has no reason");
+    finds(lab(&[("timer.hours", "nowhere")]), "timer.hours is listed as never set (nowhere), and is not");
+}
+
+#[test]
 fn chains_beyond_the_limit_are_counted_as_left_out() {
     let report = lab(GOOD).chains_up_to(5).run();
     assert_eq!(report.figures.chains, 5);
