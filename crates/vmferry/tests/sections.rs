@@ -1,6 +1,6 @@
 //! Sections by every name, at their time, and machines that do not move.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod ends;
 mod machine;
