@@ -275,3 +275,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn every_flipped_octet_is_copied_or_refused_and_no_edit_panics() {
+    // Each octet of a small stream, damaged in two ways, with edits that lead into structures and subsections.
+    let octets = recorded("none-10.0.bin");
+    let edits = Edits {
+        set: vec![("timer/0.cpu_clock_offset".to_owned(), "1".to_owned())],
+        rename: vec![("timer".to_owned(), "clock".to_owned())],
+        machine: Some("other".to_owned()),
+        description: DescriptionEdit::Rebuild,
+        ..Edits::default()
+    };
+    let mut copied = 0;
+    for at in 0..octets.len() {
+        for flip in [0x01, 0x80] {
+            let mut damaged = octets.clone();
+            damaged[at] ^= flip;
+            match edited(&damaged, &Edits::default()) {
+                Ok((copy, _)) => assert!(copy == damaged, "octet {at}"),
+                Err(EditError::Analyze(_) | EditError::Truncated { .. }) => continue,
+                Err(error) => panic!("octet {at}: {error}"),
+            }
+            copied += 1;
+            for force in [false, true] {
+                if let Ok((result, _)) = edited(&damaged, &Edits { force, ..edits.clone() }) {
+                    assert!(edited(&result, &Edits::default()).unwrap().0 == result, "octet {at}");
+                }
+            }
+        }
+    }
+    assert!(copied > 1000, "{copied}");
+}
