@@ -2,7 +2,7 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, completions, demo, diff, edit, machines, man, migrate, rehearse, run, schema};
+use crate::commands::{analyze, check, completions, demo, diff, edit, machines, man, migrate, rehearse, run, schema};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -53,6 +53,7 @@ enum Command {
     Machines(machines::Args),
     Schema(schema::Args),
     Analyze(analyze::Args),
+    Check(check::Args),
     Rehearse(rehearse::Args),
     Diff(diff::Args),
     Edit(edit::Args),
@@ -77,6 +78,7 @@ impl Cli {
             Command::Machines(args) => machines::run(&args, output),
             Command::Schema(args) => schema::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
+            Command::Check(args) => check::run(&args, output),
             Command::Rehearse(args) => rehearse::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
             Command::Edit(args) => edit::run(&args, output),

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 mod analysis;
 mod budget;
 mod channels;
+pub mod check;
 mod collected;
 mod described;
 mod dialect;

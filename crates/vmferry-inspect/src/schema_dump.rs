@@ -1,8 +1,8 @@
 //! The schema dump: what a binary's devices put on the wire, in the format of QEMU's `-dump-vmstate`.
 //!
 //! ```text
-//! { "vmschkmachine": { "Name": machine [, "evaluated": true ] },
-//!   class: { "Name", "version_id", "minimum_version_id", "Description": DESC, + "instances", "properties"? }, … }
+//! { "vmschkmachine": { "Name": machine, + "evaluated"?, "machines"?, "removed"? },
+//!   class: { "Name", "version_id", "minimum_version_id", "Description": DESC, + "instances", "device"?, "properties"? }, … }
 //!
 //! DESC  = { "name", "version_id", "minimum_version_id", "Fields"?: [ FIELD ], "Subsections"?: [ DESC ], + … }
 //! FIELD = { "field", "version_id", "field_exists", "num"?, "size", "Description"?: DESC, + … }
@@ -14,11 +14,16 @@
 //! | in | key | meaning |
 //! |---|---|---|
 //! | machine | `evaluated`? | `gate_open` says what this machine type's properties make of each gate |
-//! | class | `instances` | `idstr` and `instance_id` of each device of the class |
+//! | machine | `machines`? | machine types: `Name`, and `properties` by class, name → value |
+//! | machine | `removed`? | names of machine types that were removed |
+//! | class | `instances` | `idstr` and `instance_id` of each device of the class; `other_names` that are loaded as well |
+//! | class | `device`? | type of device whose properties the gates name |
 //! | class | `properties`? | name → value, where evaluated |
 //! | DESC | `octets`? | octets on the wire, if always the same number |
 //! | DESC | `gate`?, `gate_open`? | the property without which it is not sent, and whether that is on |
 //! | DESC | `priority`?, `early`? | of a section: load priority above the default; sent before RAM |
+//! | DESC | `unmigratable`? | why a device with it cannot migrate |
+//! | DESC | `older`?, `older_below`? | DESC that versions below a number are loaded with |
 //! | DESC | `locals`? | fields that are not on the wire but shape a load |
 //! | DESC | `checks`? | tests between fields, by name (QEMU omits them as well) |
 //! | FIELD | `codec` | QEMU's name of the codec of one element |
@@ -26,6 +31,9 @@
 //! | FIELD | `test`? | name of the test function, where `field_exists` |
 //! | FIELD | `gate`?, `gate_open`? | the property that must be on on both sides, and whether it is |
 //! | FIELD | `count`?, `limit`? | the field with the number of elements, whether that is local, and the largest accepted |
+//! | FIELD | `pinned`? | version of the nested image, if not its newest |
+//! | FIELD | `pointer`? | each element may be missing, with an octet `30` in its place |
+//! | FIELD | `key`? | DESC of a tree's key |
 //! | FIELD | `hint`? | what to do about a difference of a field that must be equal |
 //!
 //! `Differs from QEMU:` `size` is the size of an element on the wire, not in memory, and 0 if it is not always the
@@ -38,7 +46,10 @@ use std::io;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
+use vmstate::Registry;
+use vmstate::machine::{DeviceType, MachineFamily, SettingError, Settings};
 use vmstate::props::{NamedValue, PropertyValue};
+use vmstate::registry::Entry;
 use vmstate::schema::{Count, Field, Kind, Presence, Priority, Schema};
 
 /// The key under which a dump has its machine type.
@@ -61,6 +72,8 @@ pub struct SectionSchema<'a> {
     pub idstr: &'a str,
     /// Instance id in the section header.
     pub instance_id: u32,
+    /// Id strings and instance ids under which it is loaded as well.
+    pub other_names: Vec<(&'a str, u32)>,
     /// Names and values of the properties that its gates read; `None` leaves the gates open to both.
     pub properties: Option<Vec<NamedValue>>,
 }
@@ -71,7 +84,7 @@ impl SchemaDump {
         let mut classes: Vec<(&'static str, ClassEntry)> = Vec::new();
         let mut evaluated = false;
         for section in sections {
-            let instance = Instance { idstr: section.idstr.to_owned(), instance_id: section.instance_id };
+            let instance = Instance::new(&section);
             match classes.iter_mut().find(|(name, _)| *name == section.schema.name) {
                 Some((_, class)) => class.instances.push(instance),
                 None => {
@@ -80,7 +93,54 @@ impl SchemaDump {
                 }
             }
         }
-        Self { machine: MachineEntry { name: machine.to_owned(), evaluated: evaluated.then_some(true) }, classes }
+        let machine = MachineEntry {
+            name: machine.to_owned(),
+            evaluated: evaluated.then_some(true),
+            machines: Vec::new(),
+            removed: Vec::new(),
+        };
+        Self { machine, classes }
+    }
+
+    /// The dump of the devices in a registry.
+    pub fn of_registry(machine: &str, registry: &Registry) -> Self {
+        let entries = registry.entries();
+        Self::new(machine, entries.iter().map(|entry| SectionSchema::of_entry(entry)))
+    }
+
+    /// Adds the machine types of a family, with what each makes of the properties of the devices.
+    ///
+    /// # Errors
+    ///
+    /// The family's tables name a device or property that `device_types` do not have.
+    pub fn with_machine_types(
+        mut self,
+        family: &'static MachineFamily,
+        device_types: &[DeviceType],
+    ) -> Result<Self, SettingError> {
+        for machine in family.machine_types() {
+            let settings = Settings::new(machine, Vec::new(), device_types)?;
+            let mut properties = Vec::new();
+            for (name, class) in &self.classes {
+                let device = device_types.iter().find(|device| Some(device.name) == class.device);
+                let values = device.map(|device| device.values(&settings)).transpose()?.unwrap_or_default();
+                if !values.is_empty() {
+                    properties.push((*name, Properties(values)));
+                }
+            }
+            self.machine.machines.push(MachineTypeEntry { name: machine.name(), properties });
+        }
+        self.machine.removed = family.removed().map(|machine| machine.name()).collect();
+        Ok(self)
+    }
+
+    /// The document as text, indented by two blanks a level, without a line end.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every key is a string.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
     }
 
     /// Writes the document, indented by two blanks a level.
@@ -90,6 +150,20 @@ impl SchemaDump {
     /// Writing fails.
     pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
         serde_json::to_writer_pretty(&mut out, self).map_err(io::Error::from)
+    }
+}
+
+impl<'a> SectionSchema<'a> {
+    /// The schema of a registered device, not evaluated.
+    #[must_use]
+    pub fn of_entry(entry: &'a Entry) -> Self {
+        Self {
+            schema: entry.section().schema(),
+            idstr: entry.idstr(),
+            instance_id: entry.instance(),
+            other_names: entry.other_names().collect(),
+            properties: None,
+        }
     }
 }
 
@@ -110,6 +184,23 @@ struct MachineEntry {
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluated: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    machines: Vec<MachineTypeEntry>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct MachineTypeEntry {
+    #[serde(rename = "Name")]
+    name: String,
+    /// By class.
+    #[serde(serialize_with = "map_of_pairs")]
+    properties: Vec<(&'static str, Properties)>,
+}
+
+fn map_of_pairs<S: Serializer>(pairs: &[(&'static str, Properties)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(name, properties)| (name, properties)))
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +213,8 @@ struct ClassEntry {
     description: Description,
     instances: Vec<Instance>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     properties: Option<Properties>,
 }
 
@@ -129,6 +222,26 @@ struct ClassEntry {
 struct Instance {
     idstr: String,
     instance_id: u32,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    other_names: Vec<OtherName>,
+}
+
+#[derive(Debug, Serialize)]
+struct OtherName {
+    idstr: String,
+    instance_id: u32,
+}
+
+impl Instance {
+    fn new(section: &SectionSchema<'_>) -> Self {
+        let other =
+            |(idstr, instance_id): &(&str, u32)| OtherName { idstr: (*idstr).to_owned(), instance_id: *instance_id };
+        Self {
+            idstr: section.idstr.to_owned(),
+            instance_id: section.instance_id,
+            other_names: section.other_names.iter().map(other).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -155,6 +268,12 @@ struct Description {
     locals: &'static [&'static str],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     checks: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmigratable: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    older_below: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    older: Option<Box<Description>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -180,6 +299,10 @@ struct FieldEntry {
     limit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pointer: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Description>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'static str>,
 }
@@ -217,6 +340,7 @@ impl ClassEntry {
             minimum_version_id: schema.oldest_version(),
             description,
             instances: vec![instance],
+            device: schema.device,
             properties: properties.filter(|properties| !properties.0.is_empty()),
         }
     }
@@ -250,6 +374,9 @@ impl Description {
                     _ => None,
                 })
                 .collect(),
+            unmigratable: schema.unmigratable,
+            older_below: schema.older.map(|_| schema.minimum_version),
+            older: schema.older.map(|older| Box::new(Self::new(older, older.gate, properties))),
         }
     }
 }
@@ -273,8 +400,13 @@ impl FieldEntry {
             field_exists: test.is_some() || field.gate.is_some(),
             num: if matches!(field.kind, Kind::Array { .. }) { field.kind.elements() } else { None },
             size: element.octets().unwrap_or(0),
-            // As in QEMU's dump, the key of a tree is not described.
+            // As in QEMU's dump, this is the value of a tree.
             description: element.image().map(|schema| Description::new(schema, schema.gate, properties)),
+            pointer: matches!(element, Kind::Pointer { .. }),
+            key: match element {
+                Kind::Tree { key: Some(key), .. } => Some(Description::new(key, key.gate, properties)),
+                _ => None,
+            },
             pinned: match element {
                 Kind::Pinned { version, .. } => Some(*version),
                 _ => None,
@@ -349,8 +481,13 @@ mod tests {
         .subsections(&[Subsection::new(&CLOCK).gate("migrate-clk")]);
 
     fn dump(properties: Option<Vec<NamedValue>>) -> (String, Value) {
-        let section =
-            |idstr, instance_id| SectionSchema { schema: &UART, idstr, instance_id, properties: properties.clone() };
+        let section = |idstr, instance_id| SectionSchema {
+            schema: &UART,
+            idstr,
+            instance_id,
+            other_names: vec![("old-uart", instance_id)],
+            properties: properties.clone(),
+        };
         let mut text = Vec::new();
         SchemaDump::new("board-1.0", [section("uart", 0), section("uart", 1)]).write_json(&mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
@@ -421,7 +558,10 @@ mod tests {
         );
         assert_eq!(
             dump["uart"]["instances"],
-            json!([{"idstr": "uart", "instance_id": 0}, {"idstr": "uart", "instance_id": 1}])
+            json!([
+                {"idstr": "uart", "instance_id": 0, "other_names": [{"idstr": "old-uart", "instance_id": 0}]},
+                {"idstr": "uart", "instance_id": 1, "other_names": [{"idstr": "old-uart", "instance_id": 1}]}
+            ])
         );
     }
 
@@ -445,7 +585,8 @@ mod tests {
             Field::new("old", Kind::Pinned { schema: &CELL, version: 1 }),
             Field::new("rows", Kind::Counted { element: &U32, count: Count::received("n").scale(4), limit: 16 }),
         ]);
-        let section = SectionSchema { schema: &FORMS, idstr: "forms", instance_id: 0, properties: None };
+        let section =
+            SectionSchema { schema: &FORMS, idstr: "forms", instance_id: 0, other_names: Vec::new(), properties: None };
         let mut text = Vec::new();
         SchemaDump::new("board-1.0", [section]).write_json(&mut text).unwrap();
         let dump: Value = serde_json::from_slice(&text).unwrap();

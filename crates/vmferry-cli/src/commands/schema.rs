@@ -6,11 +6,14 @@
 //! | 2 | there is no such machine type |
 //! | 4 | the host lacks what a machine needs |
 
+use std::sync::Arc;
+
 use vmferry::Machine as _;
 use vmferry_inspect::schema_dump::{SchemaDump, SectionSchema};
 use vmferry_vmm::machine::{Config, FerryVirt, MEMORY_MIN, types};
 use vmstate::machine::Settings;
 use vmstate::props::NamedValue;
+use vmstate::registry::Entry;
 
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
@@ -44,17 +47,21 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         only_migratable: false,
     })
     .or_environment()?;
-    let mut sections = Vec::new();
     let entries = machine.registry().entries();
-    for entry in &entries {
-        let schema = entry.section().schema();
-        let properties = match &args.machine {
-            Some(_) => Some(properties(schema.device, &settings)?),
-            None => None,
-        };
-        sections.push(SectionSchema { schema, idstr: entry.idstr(), instance_id: entry.instance(), properties });
-    }
-    let dump = SchemaDump::new(&machine_type.name(), sections);
+    let dump = match &args.machine {
+        Some(_) => {
+            let evaluated = |entry: &Arc<Entry>| properties(entry.section().schema().device, &settings);
+            let values: Vec<_> = entries.iter().map(evaluated).collect::<Result<_, _>>()?;
+            let sections = entries
+                .iter()
+                .zip(values)
+                .map(|(entry, values)| SectionSchema { properties: Some(values), ..SectionSchema::of_entry(entry) });
+            SchemaDump::new(&machine_type.name(), sections)
+        }
+        None => SchemaDump::of_registry(&machine_type.name(), machine.registry())
+            .with_machine_types(&types::FERRY_VIRT, types::DEVICE_TYPES)
+            .or_environment()?,
+    };
     // Text or not, the result is this document.
     output.document(|out| dump.write_json(out))?;
     Ok(ExitCode::Done)

@@ -1,0 +1,8 @@
+//! Schema against schema: each rule with a small pair that has it and one that has not, and QEMU's own checker.
+//!
+//! The pairs are dumps of our own form, made from declared schemas (`ours`), or of QEMU's form, as text (`qemu`).
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod kit;
+mod ours;
+mod qemu;
