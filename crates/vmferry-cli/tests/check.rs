@@ -94,7 +94,8 @@ fn the_reference_machine_is_compatible_with_itself_on_each_machine_type() {
     assert_eq!(machines, [json!("ferry-virt-2.0"), json!("ferry-virt-1.1"), json!("ferry-virt-1.0")]);
     // A released machine type that sends what its release did not know.
     let mut old: Value = serde_json::from_str(&fs::read_to_string(&now).unwrap()).unwrap();
-    old["riscv_hart"]["Description"].as_object_mut().unwrap().remove("Subsections");
+    let subsections = old["riscv_hart"]["Description"]["Subsections"].as_array_mut().unwrap();
+    subsections.retain(|subsection| subsection["name"] != "riscv_hart/counters");
     for machine in old["vmschkmachine"]["machines"].as_array_mut().unwrap() {
         machine["properties"].as_object_mut().unwrap().remove("riscv_hart");
     }

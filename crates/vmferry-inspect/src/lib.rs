@@ -25,6 +25,7 @@
 use std::path::PathBuf;
 
 mod analysis;
+pub mod baseline;
 mod budget;
 mod channels;
 pub mod check;

@@ -161,12 +161,12 @@ fn owners<'s>(
 /// Compares runs of equal length by octets; `false` if they have other lengths, or lengths that are not known.
 fn octets(link: &mut Link<'_, '_>, place: &Place<'_>, written: &[Present<'_>], read: &[Present<'_>]) -> bool {
     let total = |run: &[Present<'_>]| {
-        run.iter()
-            .try_fold(0_u64, |sum, field| sum.checked_add(field.octets().filter(|_| field.conditions.is_empty())?))
+        run.iter().try_fold(0_u64, |sum, field| {
+            sum.checked_add(field.octets_at_least().filter(|_| field.conditions.is_empty())?)
+        })
     };
     match (total(written), total(read)) {
         (Some(w), Some(r)) if w == r && w > 0 => {}
-        (Some(_), Some(_)) => return false,
         _ => return one_for_one(link, place, written, read),
     }
     let mut overlaps = Overlaps { written, read, at: (0, 0), done: (0, 0) };
@@ -263,8 +263,8 @@ impl<'s, 'l> Overlaps<'s, 'l> {
     fn next(&mut self) -> Option<(&'l Present<'s>, &'l Present<'s>, (u64, u64))> {
         loop {
             let (w, r) = (self.written.get(self.at.0)?, self.read.get(self.at.1)?);
-            let left_w = w.octets()?.saturating_sub(self.done.0);
-            let left_r = r.octets()?.saturating_sub(self.done.1);
+            let left_w = w.octets_at_least()?.saturating_sub(self.done.0);
+            let left_r = r.octets_at_least()?.saturating_sub(self.done.1);
             if left_w == 0 {
                 (self.at.0, self.done.0) = (self.at.0.saturating_add(1), 0);
             } else if left_r == 0 {

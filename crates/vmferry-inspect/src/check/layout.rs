@@ -17,7 +17,7 @@ use super::schema::{Class, Count, Description, Field, Gate, Schema};
 pub(super) struct Side<'s> {
     /// Whether the dump tells codecs and gates.
     pub(super) is_detailed: bool,
-    /// Whether the dump tells the numbers of elements of fixed arrays: QEMU's does since 7.2, not in 5.2.
+    /// Whether the dump tells the numbers of elements of fixed arrays: QEMU's does in 10.0, not in 5.2 and 7.2.
     pub(super) tells_numbers: bool,
     /// What the machine type makes of the properties; `None` if no machine type is known.
     pub(super) properties: Option<&'s [(String, String)]>,
@@ -155,6 +155,14 @@ impl<'s> Side<'s> {
 }
 
 impl Present<'_> {
+    /// As [`Present::octets`], and of one element where a dump does not tell how many there are.
+    pub(super) fn octets_at_least(&self) -> Option<u64> {
+        match self.field.number() {
+            Elements::Unstated => self.field.width(),
+            _ => self.octets(),
+        }
+    }
+
     /// Octets on the wire, as far as the dump tells.
     pub(super) fn octets(&self) -> Option<u64> {
         match self.field.number() {

@@ -23,7 +23,7 @@ pub struct Schema {
     pub machine_types: Vec<MachineType>,
     /// Machine types that the binary knows to have been removed.
     pub removed_machine_types: Vec<String>,
-    /// Whether a fixed array has its number of elements; QEMU 5.2 tells none.
+    /// Whether a fixed array has its number of elements; QEMU 5.2 and 7.2 tell none.
     pub tells_numbers: bool,
     /// Whether codecs, gates and instances are told, as in our dumps.
     pub is_detailed: bool,
