@@ -95,8 +95,8 @@ impl Lab {
         self
     }
 
-    /// Has every register set by a scenario, except for these, each with the reason: of any other that has its reset value
-    /// in all of them it is not known whether it arrives, and that is then a problem.
+    /// Has every register set by a scenario, except for these, each with the reason: of any other that has its reset
+    /// value in all of them it is not known whether it arrives, and that is then a problem.
     #[must_use]
     pub fn sets_all_registers_but(mut self, registers: &[(&'static str, &'static str)]) -> Self {
         self.idle.get_or_insert_default().extend(registers);

@@ -38,11 +38,14 @@ impl Versions {
     }
 }
 
+/// Properties and image of a device, taken together.
+pub type Captured<M> = (<M as Migrate>::Props, <M as Migrate>::Image);
+
 /// A device whose state can be saved and loaded.
 ///
 /// `snapshot` and `restore` name every field of the device and of the image (destructure without `..`), so that a new
 /// field fails to compile in both.
-pub trait Migrate: Send + 'static {
+pub trait Migrate: Sized + Send + 'static {
     /// The plain data that goes over the wire.
     type Image: VmState<Props = Self::Props> + Send + 'static;
     /// The properties that gates read; `()` where there are none. An `Arc` inside if large.
@@ -71,7 +74,7 @@ pub trait Migrate: Send + 'static {
     /// # Errors
     ///
     /// As [`Migrate::snapshot`].
-    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+    fn capture(&self) -> Result<Option<Captured<Self>>, Refused> {
         if !self.needed() {
             return Ok(None);
         }
@@ -115,7 +118,7 @@ impl<M: Migrate> Migrate for Arc<Mutex<M>> {
         self.lock().unwrap_or_else(PoisonError::into_inner).snapshot()
     }
 
-    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+    fn capture(&self) -> Result<Option<Captured<Self>>, Refused> {
         self.lock().unwrap_or_else(PoisonError::into_inner).capture()
     }
 
@@ -144,7 +147,7 @@ impl<M: Migrate + Sync> Migrate for Arc<RwLock<M>> {
         self.read().unwrap_or_else(PoisonError::into_inner).snapshot()
     }
 
-    fn capture(&self) -> Result<Option<(Self::Props, Self::Image)>, Refused> {
+    fn capture(&self) -> Result<Option<Captured<Self>>, Refused> {
         self.read().unwrap_or_else(PoisonError::into_inner).capture()
     }
 

@@ -123,10 +123,10 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// Id string empty, longer than [`IDSTR_MAX`] or with a NUL; a name that another device is called by, at present or in old
-    /// streams; a path with a name that is taken, without an instance id; instance id 0xffff_ffff, which is reserved
-    /// (`Differs from QEMU:` there it matches every instance on load); a migration runs; the device cannot migrate, and
-    /// only those that can were asked for.
+    /// Id string empty, longer than [`IDSTR_MAX`] or with a NUL; a name that another device is called by, at present or
+    /// in old streams; a path with a name that is taken, without an instance id; instance id 0xffff_ffff, which is
+    /// reserved (`Differs from QEMU:` there it matches every instance on load); a migration runs; the device cannot
+    /// migrate, and only those that can were asked for.
     pub fn register<M: Migrate>(&self, place: Place, device: M) -> Result<Arc<Entry>, Refused> {
         self.register_section(place, Box::new(Described::new(device)))
     }
