@@ -111,7 +111,17 @@ fn a_forgotten_compatibility_entry_is_found_by_its_refusal() {
         let causes = document["causes"].as_array().unwrap();
         assert_eq!(causes.len(), 1, "{source:?}: {document:#}");
         assert!(causes[0]["what"].as_str().unwrap().contains(what), "{source:?}: {document:#}");
-        assert!(!causes[0]["recipe"].as_str().unwrap().is_empty());
+        let recipe = causes[0]["recipe"].as_str().unwrap();
+        assert!(!recipe.is_empty());
+        if what.contains("extended_state") {
+            // What it advises is what `edit` takes.
+            let path = recipe.split_once("--drop-subsection '").unwrap().1.trim_end_matches('\'');
+            let mended = folder.path().join("mended");
+            let files = [&stream, &mended].map(|file| file.to_str().unwrap());
+            let edited = run(&["edit", files[0], files[1], "--drop-subsection", path]);
+            assert_eq!(edited.code, Some(0), "{}", edited.stderr);
+            assert_eq!(rehearse(&mended, &old, &machine).code, Some(0), "mended, it loads");
+        }
         assert!(!document["said"].as_array().unwrap().is_empty());
     }
 }

@@ -174,8 +174,8 @@ fn read(path: &Path) -> Result<Option<String>, BaselineError> {
     }
 }
 
-/// Holds a schema against those of released versions, see [`baseline`](crate::baseline). To stand in a test: it panics
-/// with what breaks and the recipe, or with the command that updates the file.
+/// Holds a schema against those of released versions, see [`baseline`](mod@crate::baseline). To stand in a test: it
+/// panics with what breaks and the recipe, or with the command that updates the file.
 ///
 /// `baseline!(FOLDER, JSON)`: FOLDER is below that of the crate's `Cargo.toml`, JSON the outcome of
 /// [`SchemaDump::to_json`](crate::schema_dump::SchemaDump::to_json). A third argument is the release, where it is not

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use vmstate::Refused;
+use vmferry_wire::globalstate::GLOBALSTATE_IDSTR;
+use vmferry_wire::ram::RAM_IDSTR;
+use vmstate::{Refused, Registry};
 
 use crate::channel::{Channel, Descriptors, Interrupt, Listener, Transport, Uri, open};
 use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
@@ -144,6 +146,7 @@ impl Migration {
             RunState::InternalError => return Err(state("the guest is in an error state and cannot be migrated")),
             _ => {}
         }
+        check_names(self.machine.registry()).at(Side::Source)?;
         let frozen = self.machine.registry().freeze_for_save().map_err(|refused| {
             let blocked = Refused::new(format!("migration is blocked: {refused}"));
             Error::new(Side::Source, ErrorKind::Refused(blocked))
@@ -199,6 +202,7 @@ impl Migration {
                 "an incoming migration failed here, and parts of it may have been loaded: start a fresh destination",
             ));
         }
+        check_names(self.machine.registry()).at(Side::Destination)?;
         // Devices may still come until the stream does; what cannot be loaded is better said at once.
         drop(self.machine.registry().freeze_for_load().at(Side::Destination)?);
         let interrupt = Interrupt::new().doing(Side::Destination, "preparing the migration")?;
@@ -293,6 +297,24 @@ fn ended(
 fn fail(machine: &dyn Machine, shared: &Shared, error: &Error) {
     shared.info().error = Some(error.to_string());
     shared.enter(machine, Status::Failed);
+}
+
+/// Refuses a device that is called like a section of the engine's own: its state would be taken for that.
+fn check_names(registry: &Registry) -> Result<(), Refused> {
+    let entries = registry.entries();
+    let taken = entries.iter().find(|entry| {
+        let present = (entry.idstr(), entry.instance());
+        let mut names = std::iter::once(present).chain(entry.other_names());
+        names.any(|(idstr, instance)| [RAM_IDSTR, GLOBALSTATE_IDSTR].contains(&idstr) && instance == 0)
+    });
+    match taken {
+        Some(entry) => Err(Refused::new(format!(
+            "device '{}' instance {} is called like a section that every stream has: give it a path or another name",
+            entry.idstr(),
+            entry.instance()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The thread of an outgoing migration.

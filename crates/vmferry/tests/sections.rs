@@ -245,3 +245,33 @@ fn names_of_a_peer_reach_no_terminal_as_they_are() {
     let here = source.migration.info().error.unwrap();
     assert!(here.contains("give it the place that it has at the source"), "the next step is not cut off: {here}");
 }
+
+#[derive(VmState, Debug, Default, Clone, PartialEq)]
+#[vmstate(name = "ram", version = 4)]
+struct FrameBufferImage {
+    pixels: u32,
+}
+
+#[test]
+fn a_device_is_not_taken_for_a_section_of_the_engine() {
+    for place in [Place::default(), Place::at("0000:00:02.0").older_name("globalstate", 0)] {
+        let (source, destination) = (end(RunState::Running), end(RunState::InMigrate));
+        for end in [&source, &destination] {
+            end.registry.register(place.clone(), shared(FrameBufferImage { pixels: 1 })).unwrap();
+        }
+        let uri: Uri = "tcp:127.0.0.1:0".parse().unwrap();
+        let refused = [
+            source.migration.migrate(&uri).unwrap_err(),
+            destination.migration.incoming(&uri, Incoming::default()).unwrap_err(),
+        ];
+        for error in refused {
+            assert!(error.to_string().contains("is called like a section that every stream has"), "{error}");
+        }
+    }
+    // Elsewhere on the buses it is nothing special.
+    let (source, destination) = (end(RunState::Running), end(RunState::InMigrate));
+    for end in [&source, &destination] {
+        end.registry.register(Place::at("0000:00:02.0"), shared(FrameBufferImage { pixels: 1 })).unwrap();
+    }
+    moved(&source, &destination).unwrap();
+}

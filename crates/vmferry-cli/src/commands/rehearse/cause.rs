@@ -73,23 +73,24 @@ fn unknown_subsection(said: &[String], stream: &Analysis) -> Option<Cause> {
     said.iter().find(|line| line.contains("load of migration failed: No such file or directory"))?;
     let line = said.iter().find(|line| line.contains("of device '"))?;
     let device = between(line, "of device '", "'");
-    let mut names = Vec::new();
+    let mut found = Vec::new();
     for section in stream.sections.iter().filter(|section| section.name == device) {
-        subsections(&section.state, &mut names);
+        subsections(&section.state, &format!("{}/{}", section.name, section.instance_id), &mut found);
     }
-    let (what, drop) = match &*names {
+    let (what, drop) = match &*found {
         [] => (format!("the section of '{device}' has a subsection that the destination does not know"), String::new()),
-        [name] => (
+        [Subsection { name, path }] => (
             format!("the section of '{device}' has the subsection '{name}', which the destination does not know"),
-            format!(", or drop it from the stored stream: vmferry edit --drop-subsection {device}/{name}"),
+            format!(", or drop it from the stored stream: vmferry edit IN OUT --drop-subsection '{path}'"),
         ),
-        names => (
-            format!(
-                "the section of '{device}' has a subsection that the destination does not know, one of {}",
-                names.join(", ")
-            ),
-            String::new(),
-        ),
+        several => {
+            let names: Vec<&str> = several.iter().map(|subsection| subsection.name.as_str()).collect();
+            let names = names.join(", ");
+            let what = format!(
+                "the section of '{device}' has a subsection that the destination does not know, one of {names}"
+            );
+            (what, String::new())
+        }
     };
     let recipe = format!(
         "turn off the property at the source that has it sent (the machine type's compatibility entry is missing or \
@@ -98,23 +99,33 @@ fn unknown_subsection(said: &[String], stream: &Analysis) -> Option<Cause> {
     Some(Cause { what, recipe })
 }
 
-/// The names of all subsections of a state, at every depth.
-fn subsections(state: &Object, names: &mut Vec<String>) {
+/// A subsection in a stream.
+struct Subsection {
+    name: String,
+    /// Where it is, as `vmferry edit` takes it.
+    path: String,
+}
+
+/// All subsections of a state, at every depth.
+fn subsections(state: &Object, place: &str, found: &mut Vec<Subsection>) {
     for (name, inner) in &state.subsections {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-        subsections(inner, names);
+        let path = format!("{place}.{name}");
+        subsections(inner, &path, found);
+        found.push(Subsection { name: name.clone(), path });
     }
-    for (_, value) in &state.fields {
-        in_value(value, names);
+    for (name, value) in &state.fields {
+        in_value(value, &format!("{place}.{name}"), found);
     }
 }
 
-fn in_value(value: &Value, names: &mut Vec<String>) {
+fn in_value(value: &Value, place: &str, found: &mut Vec<Subsection>) {
     match value {
-        Value::Object(inner) => subsections(inner, names),
-        Value::List(elements) => elements.iter().for_each(|element| in_value(element, names)),
+        Value::Object(inner) => subsections(inner, place, found),
+        Value::List(elements) => {
+            for (index, element) in elements.iter().enumerate() {
+                in_value(element, &format!("{place}[{index}]"), found);
+            }
+        }
         _ => {}
     }
 }
