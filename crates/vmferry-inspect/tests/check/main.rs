@@ -6,4 +6,5 @@
 mod kit;
 mod oracle;
 mod ours;
+mod page;
 mod qemu;
