@@ -57,3 +57,8 @@ impl Output {
         !self.quiet && io::stderr().is_terminal()
     }
 }
+
+/// Words of a stream or of another program: control characters must not reach a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

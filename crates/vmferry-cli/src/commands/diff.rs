@@ -7,18 +7,15 @@
 //! | 3 | a stream is cut short or damaged |
 //! | 4 | a file cannot be opened or read, or RAM not be kept for the comparison |
 
-use std::fs::File;
-use std::io::{self, Seek as _};
-use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use vmferry_inspect::diff::{DiffFault, Side, diff};
-use vmferry_inspect::{AnalyzeError, Channel, Inputs, Options, Source};
+use vmferry_inspect::{AnalyzeError, Options};
 
-use crate::commands::analyze::inputs::SharedRam;
+use crate::commands::analyze::inputs::{SharedRam, is_stdin, name, open_inputs};
 use crate::commands::analyze::progress::Bar;
-use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
+use crate::exit::{ExitCode, Failure, Outcome};
 use crate::output::Output;
 
 /// Compare two migration streams: configuration, devices by field, RAM by page
@@ -55,8 +52,8 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     if is_stdin(&args.a) && is_stdin(&args.b) {
         return Err(Failure::usage(anyhow!("only one of the streams can be standard input")));
     }
-    let a = inputs(&args.a, &args.channel_a)?;
-    let b = inputs(&args.b, &args.channel_b)?;
+    let a = open_inputs(&args.a, &args.channel_a)?;
+    let b = open_inputs(&args.b, &args.channel_b)?;
     let options = [&args.shared_ram_a, &args.shared_ram_b].map(|shared| {
         let mut options = Options::default();
         options.shared_ram = shared.iter().map(|shared| (shared.block.clone(), shared.file.clone())).collect();
@@ -89,31 +86,4 @@ fn failure(fault: DiffFault, name: &str) -> Failure {
             Failure { code: ExitCode::Environment, error }
         }
     }
-}
-
-fn inputs(main: &Path, channels: &[PathBuf]) -> Result<Inputs<'static>, Failure> {
-    let main = open(main).with_context(|| format!("cannot open {}", name(main))).or_environment()?;
-    let open = |path: &PathBuf| Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
-    let channels = channels.iter().map(open).collect::<Result<_, _>>().or_environment()?;
-    Ok(Inputs { main, channels })
-}
-
-/// A stream from a file or, as -, from standard input.
-pub(crate) fn open(path: &Path) -> io::Result<Source<'static>> {
-    if !is_stdin(path) {
-        return Source::open(path);
-    }
-    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    // A file that standard input was redirected to can be read from any place, if it is at its begin.
-    let is_whole_file = file.metadata()?.is_file() && file.stream_position()? == 0;
-    Ok(if is_whole_file { Source::Seekable(Box::new(file)) } else { Source::pipe(file) })
-}
-
-pub(crate) fn is_stdin(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-/// What a file is called in errors.
-pub(crate) fn name(path: &Path) -> String {
-    if is_stdin(path) { "standard input".to_owned() } else { path.to_string_lossy().into_owned() }
 }

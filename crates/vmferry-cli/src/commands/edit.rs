@@ -18,8 +18,8 @@ use tempfile::Builder;
 use vmferry_inspect::AnalyzeError;
 use vmferry_inspect::edit::{DescriptionEdit, EditError, Edited, Edits, edit};
 
+use crate::commands::analyze::inputs::{name, open_stream};
 use crate::commands::analyze::progress::Bar;
-use crate::commands::diff::{name, open};
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
 
@@ -100,7 +100,8 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     if args.result.symlink_metadata().is_ok() {
         return Err(Failure::usage(anyhow!("{result_name} is there already; a new file is expected")));
     }
-    let input = open(&args.input).with_context(|| format!("cannot open {}", name(&args.input))).or_environment()?;
+    let input =
+        open_stream(&args.input).with_context(|| format!("cannot open {}", name(&args.input))).or_environment()?;
     let folder = args.result.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = Builder::new().prefix(".vmferry-edit-").tempfile_in(folder);
     let mut file = file.with_context(|| format!("cannot write into {}", folder.display())).or_environment()?;

@@ -12,6 +12,7 @@ use vmferry_inspect::{Analysis, Channel, Inputs, Options, Source};
 
 use super::Args;
 use crate::exit::{Failure, OrExit as _};
+use crate::output::printable;
 
 /// `--shared-ram BLOCK=FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,28 +36,56 @@ impl FromStr for SharedRam {
 
 /// Opens the main channel and the further ones.
 pub(super) fn open(args: &Args) -> Result<Inputs<'static>, Failure> {
-    let name = |path: &Path| if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
     let main = open_main(args).map_err(|mut failure| {
         failure.error = failure.error.context(format!("cannot open {}", name(&args.file)));
         failure
     })?;
-    let mut channels = Vec::new();
-    for path in args.channel.iter().chain(&args.preempt) {
-        let channel = Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
-        channels.push(channel.or_environment()?);
+    Ok(Inputs { main, channels: open_channels(args.channel.iter().chain(&args.preempt))? })
+}
+
+/// Opens a main channel that is a plain stream, and the further ones.
+pub(crate) fn open_inputs(main: &Path, channels: &[PathBuf]) -> Result<Inputs<'static>, Failure> {
+    let main = open_stream(main).with_context(|| format!("cannot open {}", name(main))).or_environment()?;
+    Ok(Inputs { main, channels: open_channels(channels)? })
+}
+
+fn open_channels<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Channel<'static>>, Failure> {
+    let open = |path: &PathBuf| Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
+    paths.into_iter().map(open).collect::<Result<_, _>>().or_environment()
+}
+
+/// A stream from a file or, as -, from standard input.
+pub(crate) fn open_stream(path: &Path) -> io::Result<Source<'static>> {
+    if !is_stdin(path) {
+        return Source::open(path);
     }
-    Ok(Inputs { main, channels })
+    let mut file = stdin()?;
+    Ok(if is_whole_file(&mut file)? { Source::Seekable(Box::new(file)) } else { Source::pipe(file) })
+}
+
+pub(crate) fn is_stdin(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// What a file is called in errors.
+pub(crate) fn name(path: &Path) -> String {
+    if is_stdin(path) { "standard input".to_owned() } else { path.to_string_lossy().into_owned() }
+}
+
+fn stdin() -> io::Result<File> {
+    Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Whether it can be read from any place: a file that standard input was redirected to can be as well, if it is at its
+/// begin.
+fn is_whole_file(file: &mut File) -> io::Result<bool> {
+    Ok(file.metadata()?.is_file() && file.stream_position()? == 0)
 }
 
 fn open_main(args: &Args) -> Result<Source<'static>, Failure> {
     let Args { file: path, offset, snapshot, .. } = args;
-    let mut file = if path == Path::new("-") {
-        File::from(io::stdin().as_fd().try_clone_to_owned().or_environment()?)
-    } else {
-        File::open(path).or_environment()?
-    };
-    // A file that standard input was redirected to can be read from any place as well, if it is at its begin.
-    let is_whole_file = file.metadata().or_environment()?.is_file() && file.stream_position().or_environment()? == 0;
+    let mut file = if is_stdin(path) { stdin() } else { File::open(path) }.or_environment()?;
+    let is_whole_file = is_whole_file(&mut file).or_environment()?;
     if is_whole_file && offset.0 == 0 {
         let mut first = [0; 4];
         let is_image = file.read_exact(&mut first).is_ok() && first == qcow2::MAGIC;
@@ -99,7 +128,7 @@ pub(super) fn options(args: &Args) -> Options {
 pub(super) fn unknown_shared_ram(args: &Args, analysis: &Analysis) -> Option<Failure> {
     let blocks = &analysis.ram.blocks;
     let unknown = args.shared_ram.iter().find(|shared| blocks.iter().all(|block| block.id != shared.block))?;
-    let known: Vec<_> = blocks.iter().map(|block| super::printable(&block.id)).collect();
+    let known: Vec<_> = blocks.iter().map(|block| printable(&block.id)).collect();
     let text = anyhow!("--shared-ram: no RAM block '{}' in the stream, which has: {}", unknown.block, known.join(", "));
     Some(Failure::usage(text))
 }

@@ -13,7 +13,7 @@ pub(crate) mod inputs;
 pub(crate) mod progress;
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use vmferry_inspect::{Analysis, AnalyzeError, analyze, render};
@@ -22,7 +22,7 @@ use self::device::Device;
 use self::inputs::SharedRam;
 use self::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::output::Output;
+use crate::output::{Output, printable};
 use crate::size::Size;
 
 /// Decode a migration stream: configuration, RAM, devices with their fields, commands, warnings
@@ -66,7 +66,7 @@ Examples:
   zstd -dc vm.stream.zst | vmferry analyze -";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let name = if args.file == Path::new("-") { "standard input".into() } else { args.file.to_string_lossy() };
+    let name = inputs::name(&args.file);
     let inputs = inputs::open(args)?;
     let options = inputs::options(args);
     let mut bar = Bar::new(output);
@@ -119,11 +119,6 @@ fn retain(analysis: &mut Analysis, device: &Device) -> Option<Failure> {
     names.dedup();
     let present = printable(&names.join(", "));
     Some(Failure::no(anyhow!("device '{device}' is not in the stream, which has: {present}")))
-}
-
-/// Names come from the stream: control characters must not reach a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn show(analysis: &Analysis, output: Output) -> Result<(), Failure> {

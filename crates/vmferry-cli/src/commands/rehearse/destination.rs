@@ -28,6 +28,8 @@ use super::needs::{LATE_BLOCK_ACTIVATE, Needs, WayIn};
 const POLL: Duration = Duration::from_millis(10);
 /// Time for the process to answer at its control plane, and to end once it was told to.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for a process to end whose connections are closed already, even if the time for loading is over.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 /// Most lines of the process that are kept: the last ones.
 const LINES_KEPT: usize = 200;
 /// Longest line that is kept, in octets.
@@ -142,16 +144,21 @@ impl Destination {
             WayIn::File => format!("file:{}", stream.canonicalize().context("the stream's path")?.display()),
         };
         self.client.execute("migrate-incoming", json!({ "uri": uri })).context("opening the way in")?;
+        let deadline = Instant::now() + limit;
         if way_in == WayIn::Socket {
             for file in std::iter::once(stream).chain(channels.iter().map(PathBuf::as_path)) {
-                feed(file, &socket).with_context(|| format!("sending {}", file.display()))?;
+                let octets = File::open(file).with_context(|| format!("opening {}", file.display()))?;
+                if let Err(error) = feed(octets, &socket) {
+                    // One that has refused the main channel takes no further one.
+                    self.await_end(deadline).with_context(|| format!("sending {}: {error}", file.display()))?;
+                    return Ok(Verdict::Refused);
+                }
             }
         }
-        self.await_verdict(limit)
+        self.await_verdict(deadline, limit)
     }
 
-    fn await_verdict(&mut self, limit: Duration) -> Result<Verdict> {
-        let deadline = Instant::now() + limit;
+    fn await_verdict(&mut self, deadline: Instant, limit: Duration) -> Result<Verdict> {
         loop {
             if self.ended()?.is_some() {
                 return Ok(Verdict::Refused);
@@ -168,9 +175,8 @@ impl Destination {
                     _ => {}
                 },
                 // It is about to end: that is its verdict.
-                Err(_) => {
-                    let status = self.child.wait().context("waiting for the destination")?;
-                    tracing::debug!(%status, "the destination ended");
+                Err(error) => {
+                    self.await_end(deadline).with_context(|| format!("asking the destination: {error}"))?;
                     return Ok(Verdict::Refused);
                 }
             }
@@ -179,6 +185,18 @@ impl Destination {
             }
             thread::sleep(POLL);
         }
+    }
+
+    /// Waits for the process to end, which it is about to.
+    fn await_end(&mut self, deadline: Instant) -> Result<()> {
+        let deadline = deadline.max(Instant::now() + END_PATIENCE);
+        while self.ended()?.is_none() {
+            if Instant::now() >= deadline {
+                bail!("the destination does not answer, and does not end");
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     fn ended(&mut self) -> Result<Option<ExitStatus>> {
@@ -211,8 +229,7 @@ fn end(child: &mut Child) {
 }
 
 /// Sends a file over a connection of its own, from a thread; what comes back is of no interest.
-fn feed(file: &Path, socket: &Path) -> Result<()> {
-    let mut file = File::open(file)?;
+fn feed(mut file: File, socket: &Path) -> io::Result<()> {
     let mut stream = UnixStream::connect(socket)?;
     let mut answers = stream.try_clone()?;
     thread::spawn(move || io::copy(&mut answers, &mut io::sink()));

@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
-use vmferry_inspect::{Analysis, Options, Source, analyze};
+use vmferry_inspect::{Analysis, Dialect, Options, analyze};
 
 use self::cause::Cause;
 use self::destination::{Destination, Style, Verdict};
 use self::needs::Needs;
+use crate::commands::analyze::inputs::open_inputs;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::output::Output;
+use crate::output::{Output, printable};
 
 /// Start the real destination, paused, and see whether it loads a stream
 #[derive(Debug, clap::Args)]
@@ -81,9 +82,17 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
 
 /// What the stream is, which decides how the destination is set up.
 fn read(args: &Args) -> Result<Analysis, Failure> {
+    let analysis = read_with(args, &[])?;
+    if args.channels.is_empty() || !analysis.dialects.contains(&Dialect::Multifd) {
+        return Ok(analysis);
+    }
+    // How the pages are compressed stands on their channels; the main one, without pages, is small.
+    read_with(args, &args.channels)
+}
+
+fn read_with(args: &Args, channels: &[PathBuf]) -> Result<Analysis, Failure> {
     let name = args.file.display();
-    let source = Source::open(&args.file).with_context(|| format!("cannot open {name}")).or_environment()?;
-    let analysis = analyze(source, &Options::default(), &mut ())
+    let analysis = analyze(open_inputs(&args.file, channels)?, &Options::default(), &mut ())
         .with_context(|| format!("{name} is no sound migration stream"))
         .map_err(Failure::input)?;
     if analysis.is_truncated() {
@@ -110,9 +119,4 @@ fn report(verdict: &Verdict, said: &[String], causes: &[Cause], needs: &Needs, o
         text.push_str(&format!("  it said {line}\n"));
     }
     output.result(&document, &text)
-}
-
-/// The words of another program: control characters must not reach a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
