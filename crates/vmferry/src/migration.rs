@@ -296,7 +296,13 @@ fn ended(
 /// Ends an attempt that came to nothing.
 fn fail(machine: &dyn Machine, shared: &Shared, error: &Error) {
     shared.info().error = Some(error.to_string());
-    shared.enter(machine, Status::Failed);
+    let status = if matches!(error.kind(), ErrorKind::Cancelled) {
+        shared.enter(machine, Status::Cancelling);
+        Status::Cancelled
+    } else {
+        Status::Failed
+    };
+    shared.enter(machine, status);
 }
 
 /// Refuses a device that is called like a section of the engine's own: its state would be taken for that.
@@ -317,23 +323,9 @@ fn check_names(registry: &Registry) -> Result<(), Refused> {
     }
 }
 
-/// The thread of an outgoing migration.
-fn outgoing(mut context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
-    let channel = match connect().doing(Side::Source, "connecting") {
-        Ok(channel) => channel,
-        Err(error) => {
-            context.shared.info().error = Some(error.to_string());
-            context.frozen = None;
-            let status = if matches!(error.kind(), ErrorKind::Cancelled) {
-                context.shared.enter(&*context.machine, Status::Cancelling);
-                Status::Cancelled
-            } else {
-                Status::Failed
-            };
-            context.shared.enter(&*context.machine, status);
-            return Err(error);
-        }
-    };
+/// The thread of an outgoing migration. Where nobody is reached, the devices are given back with the context.
+fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
+    let channel = connect().doing(Side::Source, "connecting")?;
     tracing::debug!(socket = channel.transport() == Transport::Socket, "connected");
     source::run(context, channel)
 }

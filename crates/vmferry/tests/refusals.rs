@@ -5,10 +5,10 @@
 mod ends;
 mod machine;
 
-use ends::{End, end, moved};
+use ends::{Device, End, end, moved};
 use vmferry::Machine as _;
 use vmferry::control::RunState;
-use vmstate::{Migrate, Place, Properties, Refused, Versions, VmState};
+use vmstate::{Place, Properties, VmState};
 
 #[derive(Properties, Debug, Clone)]
 #[properties(device = "uart16550")]
@@ -17,31 +17,6 @@ struct UartProps {
     migrate_fifo: bool,
     #[property(default = true)]
     migrate_rate: bool,
-}
-
-/// A device whose image and properties are given.
-struct Device<I: VmState>(I, I::Props);
-
-impl<I: VmState<Props: Clone + Send> + Clone + Send + 'static> Migrate for Device<I> {
-    type Image = I;
-    type Props = I::Props;
-
-    fn props(&self) -> I::Props {
-        self.1.clone()
-    }
-
-    fn snapshot(&self) -> Result<I, Refused> {
-        Ok(self.0.clone())
-    }
-
-    fn template(&self) -> Result<I, Refused> {
-        Ok(self.0.clone())
-    }
-
-    fn restore(&mut self, image: I, _: &Versions) -> Result<(), Refused> {
-        self.0 = image;
-        Ok(())
-    }
 }
 
 mod newer {

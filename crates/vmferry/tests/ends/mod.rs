@@ -13,15 +13,17 @@ use crate::machine::{TestMachine, Walker};
 
 const BYTES: usize = 4 << 20;
 
-/// A device that is its own image.
+/// A device that is its own image, with the properties that it is given.
 #[derive(Clone)]
-pub struct Plain<I>(pub I);
+pub struct Device<I: VmState>(pub I, pub I::Props);
 
-impl<I: VmState<Props = ()> + Clone + Send + 'static> Migrate for Plain<I> {
+impl<I: VmState<Props: Clone + Send> + Clone + Send + 'static> Migrate for Device<I> {
     type Image = I;
-    type Props = ();
+    type Props = I::Props;
 
-    fn props(&self) {}
+    fn props(&self) -> I::Props {
+        self.1.clone()
+    }
 
     fn snapshot(&self) -> Result<I, Refused> {
         Ok(self.0.clone())
@@ -37,10 +39,10 @@ impl<I: VmState<Props = ()> + Clone + Send + 'static> Migrate for Plain<I> {
     }
 }
 
-pub type Shared<I> = Arc<Mutex<Plain<I>>>;
+pub type Shared<I> = Arc<Mutex<Device<I>>>;
 
-pub fn shared<I>(image: I) -> Shared<I> {
-    Arc::new(Mutex::new(Plain(image)))
+pub fn shared<I: VmState<Props = ()>>(image: I) -> Shared<I> {
+    Arc::new(Mutex::new(Device(image, ())))
 }
 
 pub struct End {
