@@ -39,7 +39,21 @@ enum Piece<'a> {
 /// A block and its name on the wire.
 pub(crate) type NamedBlock = (Name, Arc<dyn RamBlock>);
 
+/// Consecutive dirty pages of one block, which were taken out of the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    /// Number of the block, in the machine's order.
+    pub(crate) block: usize,
+    /// First page.
+    pub(crate) first: usize,
+    /// How many, at least one.
+    pub(crate) count: usize,
+}
+
 /// Walks the blocks and sends what is dirty.
+///
+/// [`RamSender::next_run`] says which pages go next; [`RamSender::send`] makes records of them for the main channel.
+/// Whoever sends pages another way takes the runs and leaves the records.
 #[derive(Debug)]
 pub(crate) struct RamSender {
     blocks: Vec<NamedBlock>,
@@ -88,7 +102,7 @@ impl RamSender {
         let mut arena_from = 0;
         let mut pages = longest.clamp(1, PAGES_PER_WRITE);
         while pages > 0 {
-            let Some((index, first, count)) = self.next_run(pages) else { break };
+            let Some(Run { block: index, first, count }) = self.next_run(pages) else { break };
             pages -= count;
             let Some((name, block)) = blocks.get(index) else { break };
             for page in first..first + count {
@@ -130,15 +144,15 @@ impl RamSender {
         Ok(sent)
     }
 
-    /// Takes the next run of dirty pages of one block: block, first page, count.
-    fn next_run(&mut self, longest: usize) -> Option<(usize, usize, usize)> {
+    /// Takes the next run of at most `longest` dirty pages; the scan goes round the blocks.
+    pub(crate) fn next_run(&mut self, longest: usize) -> Option<Run> {
         let blocks = self.dirty.len();
         // One block more than there are: the scan may have begun in the middle of one.
         for _ in 0..=blocks {
             let (index, page) = self.position;
             if let Some((first, count)) = self.dirty.get_mut(index).and_then(|set| set.take_run(page, longest)) {
                 self.position = (index, first + count);
-                return Some((index, first, count));
+                return Some(Run { block: index, first, count });
             }
             self.position = (if index + 1 < blocks { index + 1 } else { 0 }, 0);
         }
