@@ -16,7 +16,8 @@ use std::io;
 /// a [`DirtyLog::sync`] took its mark is marked for the next one, and one whose mark was taken can be read afterwards
 /// with everything in it that was written before.
 pub trait DirtyLog: Send + Sync {
-    /// Starts tracking; all pages are clean.
+    /// Starts tracking. What was written before is not reported, except by a log that knows nothing of a page until it
+    /// is [cleared](DirtyLog::clear) for the first time: such a page may be reported as if it were dirty.
     ///
     /// # Errors
     ///
@@ -33,4 +34,20 @@ pub trait DirtyLog: Send + Sync {
     ///
     /// The mechanism failed.
     fn sync(&self, pages: &mut [PageSet]) -> io::Result<u64>;
+
+    /// Tells the log that pages `first .. first + count` of block `block`, in the machine's order, are about to be
+    /// read.
+    ///
+    /// A log whose [`DirtyLog::sync`] already arms the pages it takes has nothing to do here. One that postpones that,
+    /// because protecting memory against writes holds the guest up, does it now, for a piece of memory around these
+    /// pages at a time; until then it goes on reporting them, so a reader who never calls this loses no write, but
+    /// reads pages again that have not changed.
+    ///
+    /// # Errors
+    ///
+    /// The mechanism failed, or the block or its pages do not exist.
+    fn clear(&self, block: usize, first: usize, count: usize) -> io::Result<()> {
+        let _ = (block, first, count);
+        Ok(())
+    }
 }

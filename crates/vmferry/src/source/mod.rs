@@ -341,7 +341,8 @@ impl Driver {
         let mut tail = Vec::with_capacity(5);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut tail);
         let channel = self.channel.as_ref().ok_or_else(channel_gone)?;
-        let sent = self.ram.send(channel, pages, &head, &tail).doing(Side::Source, "sending RAM")?;
+        let log = self.context.machine.dirty_log();
+        let sent = self.ram.send(channel, log, pages, &head, &tail).doing(Side::Source, "sending RAM")?;
         self.account.sent(sent);
         Ok(sent.normal_pages + sent.zero_pages)
     }

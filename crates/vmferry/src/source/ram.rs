@@ -11,7 +11,7 @@ use vmferry_wire::Name;
 use vmferry_wire::ram::{PageKind, Record, page_header};
 
 use crate::channel::Channel;
-use crate::dirty::PageSet;
+use crate::dirty::{DirtyLog, PageSet};
 use crate::memory::vectored::{PARTS_MAX, Parts};
 use crate::memory::zero::is_zero;
 use crate::memory::{OutOfBlock, RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
@@ -88,12 +88,19 @@ impl RamSender {
     }
 
     /// Sends the next dirty pages, at most `longest` of them, as one section part between `head` and `tail`; sends
-    /// nothing if nothing is dirty.
+    /// nothing if nothing is dirty. Pages are cleared in `log` before they are read.
     ///
     /// # Errors
     ///
-    /// The channel failed, or a block is shorter than it said.
-    pub(crate) fn send(&mut self, channel: &Channel, longest: usize, head: &[u8], tail: &[u8]) -> io::Result<Sent> {
+    /// The channel or the log failed, or a block is shorter than it said.
+    pub(crate) fn send(
+        &mut self,
+        channel: &Channel,
+        log: &dyn DirtyLog,
+        longest: usize,
+        head: &[u8],
+        tail: &[u8],
+    ) -> io::Result<Sent> {
         let blocks = self.blocks.clone();
         let mut pieces = Vec::with_capacity(PARTS_MAX);
         let mut sent = Sent::default();
@@ -105,6 +112,7 @@ impl RamSender {
             let Some(Run { block: index, first, count }) = self.next_run(pages) else { break };
             pages -= count;
             let Some((name, block)) = blocks.get(index) else { break };
+            log.clear(index, first, count)?;
             for page in first..first + count {
                 let offset = page as u64 * TARGET_PAGE_BYTES;
                 let memory = block.run(offset, TARGET_PAGE).map_err(short_block)?;
