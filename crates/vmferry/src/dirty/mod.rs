@@ -3,10 +3,13 @@
 pub mod bitmap;
 pub mod pages;
 pub mod soft;
+pub mod wp_async;
+pub mod write_protect;
 
 pub use bitmap::DirtyBitmap;
 pub use pages::PageSet;
 pub use soft::SoftDirtyLog;
+pub use write_protect::WriteProtectLog;
 
 use std::io;
 

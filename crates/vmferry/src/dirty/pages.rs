@@ -24,6 +24,52 @@ impl PageSet {
         }
     }
 
+    /// Adds the pages `first .. first + count`; what lies behind the last page is dropped. Returns how many pages of
+    /// the range the block has.
+    pub fn add_range(&mut self, first: usize, count: usize) -> u64 {
+        let end = first.saturating_add(count).min(self.pages);
+        let mut at = first;
+        let mut added = 0;
+        while at < end {
+            let inside = (64 - at % 64).min(end - at);
+            added += self.merge_word(at / 64, low_bits(inside) << (at % 64));
+            at += inside;
+        }
+        added
+    }
+
+    /// Takes the pages `first .. first + count` out of the set.
+    pub fn remove_range(&mut self, first: usize, count: usize) {
+        let end = first.saturating_add(count).min(self.pages);
+        let mut at = first;
+        while at < end {
+            let inside = (64 - at % 64).min(end - at);
+            if let Some(word) = self.words.get_mut(at / 64) {
+                let bits = *word & (low_bits(inside) << (at % 64));
+                *word &= !bits;
+                self.count -= u64::from(bits.count_ones());
+            }
+            at += inside;
+        }
+    }
+
+    /// Pages from `first` on, at most `longest`, that are all in the set, or all not.
+    #[must_use]
+    pub fn run_of_one_kind(&self, first: usize, longest: usize) -> usize {
+        let end = first.saturating_add(longest).min(self.pages);
+        let flip = if self.contains(first) { u64::MAX } else { 0 };
+        let mut at = first;
+        while at < end {
+            let word = self.words.get(at / 64).copied().unwrap_or_default() ^ flip;
+            let differs = word >> (at % 64);
+            if differs != 0 {
+                return (at + differs.trailing_zeros() as usize).min(end) - first;
+            }
+            at = (at / 64 + 1) * 64;
+        }
+        end.saturating_sub(first)
+    }
+
     /// Pages of the block.
     #[must_use]
     pub fn pages(&self) -> usize {
@@ -61,23 +107,19 @@ impl PageSet {
         self.words.get(page / 64).is_some_and(|word| word >> (page % 64) & 1 == 1)
     }
 
+    /// Whether a page from `page` on is in the set.
+    #[must_use]
+    pub fn has_from(&self, page: usize) -> bool {
+        self.next_from(page).is_some()
+    }
+
     /// Takes the first run of at most `longest` consecutive pages from `from` on out of the set; `None` if there is no
     /// page from there to the end.
     pub fn take_run(&mut self, from: usize, longest: usize) -> Option<(usize, usize)> {
         let start = self.next_from(from)?;
-        let mut len = 0;
-        while len < longest && self.contains(start + len) {
-            self.remove(start + len);
-            len += 1;
-        }
+        let len = self.run_of_one_kind(start, longest);
+        self.remove_range(start, len);
         Some((start, len))
-    }
-
-    fn remove(&mut self, page: usize) {
-        if let Some(word) = self.words.get_mut(page / 64) {
-            *word &= !(1 << (page % 64));
-            self.count -= 1;
-        }
     }
 
     fn next_from(&self, from: usize) -> Option<usize> {
@@ -89,6 +131,11 @@ impl PageSet {
         }
         Some(index * 64 + word.trailing_zeros() as usize)
     }
+}
+
+/// The lowest `count` bits, 1 to 64.
+fn low_bits(count: usize) -> u64 {
+    u64::MAX >> (64 - count.clamp(1, 64))
 }
 
 #[cfg(test)]
@@ -113,5 +160,27 @@ mod tests {
         assert_eq!(set.merge_word(1, 1), 1, "an old page is dirty again");
         assert_eq!(set.count(), 2);
         assert!(set.contains(65) && !set.contains(66));
+    }
+    #[test]
+    fn ranges_are_what_their_pages_are_one_by_one() {
+        let seen = [(0, 1), (63, 2), (60, 200), (5, 0), (190, 100), (130, 6), (64, 64), (250, 3)];
+        let (mut set, mut plain) = (PageSet::new(200), [false; 200]);
+        for (index, (first, count)) in seen.into_iter().chain(seen).enumerate() {
+            let inside = first.min(200)..(first + count).min(200);
+            let add = index % 3 != 2;
+            if add {
+                assert_eq!(set.add_range(first, count), inside.len() as u64);
+            } else {
+                set.remove_range(first, count);
+            }
+            plain[inside].fill(add);
+            assert!((0..200).all(|page| set.contains(page) == plain[page]), "{first} {count}");
+            assert_eq!(set.count(), plain.iter().filter(|page| **page).count() as u64);
+            for from in 0..200 {
+                let kind = plain[from..].iter().take_while(|page| **page == plain[from]).count();
+                assert_eq!(set.run_of_one_kind(from, 1000), kind, "from {from}");
+                assert_eq!(set.run_of_one_kind(from, 7), kind.min(7), "from {from}");
+            }
+        }
     }
 }

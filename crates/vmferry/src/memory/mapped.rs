@@ -1,16 +1,18 @@
 //! RAM blocks over `vm-memory`'s mappings.
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use vm_memory::mmap::MmapRegionError;
-use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
 use super::words::words;
-use super::{OutOfBlock, RamBlock, TARGET_PAGE_BYTES};
+use super::{Backing, OutOfBlock, RamBlock, TARGET_PAGE_BYTES};
 use crate::dirty::DirtyBitmap;
 
-/// Anonymous guest memory whose stores mark a dirty bitmap.
+/// Guest memory whose stores mark a dirty bitmap: anonymous, or a shared mapping of a file.
 ///
 /// Stores of the guest go through [`MappedBlock::region`] and mark; the engine's own [`RamBlock::write`] does not.
 /// Memory that was never written is not populated and reads as zero.
@@ -18,6 +20,8 @@ use crate::dirty::DirtyBitmap;
 pub struct MappedBlock {
     name: Arc<str>,
     region: Arc<MmapRegion<DirtyBitmap>>,
+    /// The file has a name, so that another process can map it.
+    is_named: bool,
 }
 
 impl MappedBlock {
@@ -28,7 +32,24 @@ impl MappedBlock {
     /// The kernel refused the mapping, or `bytes` is zero.
     pub fn new(name: impl Into<Arc<str>>, bytes: usize) -> Result<Self, MmapRegionError> {
         let bytes = bytes.next_multiple_of(super::TARGET_PAGE);
-        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?) })
+        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?), is_named: false })
+    }
+
+    /// Maps `bytes` of `file` from `offset` on, shared; both are multiples of [`TARGET_PAGE_BYTES`]. `is_named` says
+    /// that the destination can map the same file, so that `x-ignore-shared` may leave the block out.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused the mapping, the file is too short, or `bytes` is zero.
+    pub fn shared(
+        name: impl Into<Arc<str>>,
+        file: File,
+        offset: u64,
+        bytes: usize,
+        is_named: bool,
+    ) -> Result<Self, MmapRegionError> {
+        let region = MmapRegion::from_file(FileOffset::new(file, offset), bytes.next_multiple_of(super::TARGET_PAGE))?;
+        Ok(Self { name: name.into(), region: Arc::new(region), is_named })
     }
 
     /// The memory as words, for a CPU that marks what it stores in [`MmapRegion::bitmap`] itself.
@@ -56,6 +77,14 @@ impl RamBlock for MappedBlock {
 
     fn page_bytes(&self) -> u64 {
         TARGET_PAGE_BYTES
+    }
+
+    fn backing(&self) -> Backing<'_> {
+        self.region.file_offset().map_or(Backing::Anonymous, |from| Backing::Shared {
+            file: from.file().as_fd(),
+            offset: from.start(),
+            is_named: self.is_named,
+        })
     }
 
     fn run(&self, offset: u64, len: usize) -> Result<VolatileSlice<'_, ()>, OutOfBlock> {

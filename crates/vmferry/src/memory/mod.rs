@@ -4,13 +4,16 @@
 //! accesses, scanned as relaxed atomics ([`zero`]), or handed to the kernel as address and length ([`vectored`]).
 
 pub mod mapped;
+pub mod pagemap;
 pub mod populate;
+pub mod populated;
 pub mod vectored;
 pub mod words;
 pub mod zero;
 
 use std::error::Error;
 use std::fmt;
+use std::os::fd::BorrowedFd;
 
 use vm_memory::VolatileSlice;
 
@@ -39,6 +42,24 @@ impl fmt::Display for OutOfBlock {
 
 impl Error for OutOfBlock {}
 
+/// Where the memory of a block comes from.
+#[derive(Debug, Clone, Copy)]
+pub enum Backing<'a> {
+    /// Not to be told: any page may hold something.
+    Unknown,
+    /// Anonymous memory: what was never written is zero.
+    Anonymous,
+    /// A shared mapping of a file from `offset` on, in bytes: its holes are zero.
+    Shared {
+        /// The file, a memfd or one of a file system.
+        file: BorrowedFd<'a>,
+        /// Offset in the file at which the block starts.
+        offset: u64,
+        /// The file has a name, so that another process can map it as well.
+        is_named: bool,
+    },
+}
+
 /// A named block of guest RAM.
 ///
 /// All offsets and lengths are bytes from the start of the block. The bytes may change under every access.
@@ -52,6 +73,11 @@ pub trait RamBlock: Send + Sync + fmt::Debug {
     /// Bytes of the page size that backs the block.
     fn page_bytes(&self) -> u64 {
         TARGET_PAGE_BYTES
+    }
+
+    /// What memory of the block holds that was never written: decides what need not be read.
+    fn backing(&self) -> Backing<'_> {
+        Backing::Unknown
     }
 
     /// The memory `offset .. offset + len`, for copies and for vectored I/O.
