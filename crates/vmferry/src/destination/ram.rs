@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use vmferry_wire::Decoded;
 use vmferry_wire::ram::block_list::{BlockEntry, BlockList, EntryLayout};
-use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage};
+use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header};
 use vmstate::Input;
 
 use super::arrival::Arrival;
 use super::reader::{mismatch, next, read_error};
+use crate::dirty::PageSet;
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
+use crate::memory::populated::perhaps_populated;
 use crate::memory::zero::is_zero;
-use crate::memory::{RamBlock, TARGET_PAGE};
+use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
+
+/// Octets of the record of a zero page that names no block.
+const ZERO_RECORD_OCTETS: usize = 9;
 
 const ZERO_PAGE: [u8; TARGET_PAGE] = [0; TARGET_PAGE];
 
@@ -25,6 +30,9 @@ pub(super) struct RamLoader {
     current: Option<usize>,
     /// Prepares memory for the pages that come.
     arrival: Arrival,
+    /// Pages of each block that may hold something: what was populated when the list came, and what arrived since. The
+    /// rest is zero already.
+    held: Vec<PageSet>,
     /// Pages taken: with content, of zeros.
     pub(super) normal_pages: u64,
     pub(super) zero_pages: u64,
@@ -45,6 +53,7 @@ impl RamLoader {
             listed: false,
             current: None,
             arrival: Arrival::default(),
+            held: Vec::new(),
             normal_pages: 0,
             zero_pages: 0,
         }
@@ -127,14 +136,13 @@ impl RamLoader {
             ));
         }
         if kind == PageKind::Zero {
-            self.zero_pages += 1;
-            let memory = block.run(offset, TARGET_PAGE).at(Side::Destination)?;
-            if !is_zero(&memory) {
-                memory.copy_from(&ZERO_PAGE);
-            }
-            return Ok(());
+            self.clear_page(index, offset)?;
+            return self.read_zero_pages(input, index);
         }
         self.normal_pages += 1;
+        if let Some(held) = self.held.get_mut(index) {
+            held.add_range(page_number(offset), 1);
+        }
         self.arrival.page(index, &**block, offset, input.buffered());
         let start = input.offset();
         let page = input.peek(TARGET_PAGE).map_err(|error| read_error(error, start))?;
@@ -143,6 +151,40 @@ impl RamLoader {
         }
         block.write(offset, page).at(Side::Destination)?;
         input.consume(TARGET_PAGE);
+        Ok(())
+    }
+
+    /// Makes one page zero. Memory that was never populated is, and stays unpopulated: reading it would be enough to
+    /// give it page tables.
+    fn clear_page(&mut self, index: usize, offset: u64) -> Result<(), Error> {
+        self.zero_pages += 1;
+        if !self.held.get(index).is_some_and(|held| held.contains(page_number(offset))) {
+            return Ok(());
+        }
+        let Some(block) = self.blocks.get(index) else { return Ok(()) };
+        let memory = block.run(offset, TARGET_PAGE).at(Side::Destination)?;
+        if !is_zero(&memory) {
+            memory.copy_from(&ZERO_PAGE);
+        }
+        Ok(())
+    }
+
+    /// Takes the zero pages of the same block that stand next in the window, as many as are whole: a guest that uses
+    /// little of its memory sends millions. What is anything else is left to the general way.
+    fn read_zero_pages(&mut self, input: &mut Input<'_>, index: usize) -> Result<(), Error> {
+        let Some(used) = self.blocks.get(index).map(|block| block.used_len()) else { return Ok(()) };
+        const ZERO: u64 = page_header(PageKind::Zero, 0, true);
+        let mut octets = 0;
+        for record in input.buffered().chunks_exact(ZERO_RECORD_OCTETS) {
+            let Some((word, [0])) = record.split_first_chunk() else { break };
+            let offset = u64::from_be_bytes(*word) ^ ZERO;
+            if !offset.is_multiple_of(TARGET_PAGE_BYTES) || offset >= used {
+                break;
+            }
+            self.clear_page(index, offset)?;
+            octets += ZERO_RECORD_OCTETS;
+        }
+        input.consume(octets);
         Ok(())
     }
 
@@ -179,6 +221,8 @@ impl RamLoader {
                 format!("with '{}'", missing.name()),
             ));
         }
+        let pages = |block: &Arc<dyn RamBlock>| perhaps_populated(&**block, 0, page_number(block.used_len()));
+        self.held = self.blocks.iter().map(pages).collect();
         self.listed = true;
         Ok(())
     }
@@ -190,4 +234,9 @@ impl RamLoader {
     fn names(&self) -> String {
         self.blocks.iter().map(|block| format!("'{}'", block.name())).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Number of the page at `offset`, or of pages in that many bytes.
+fn page_number(offset: u64) -> usize {
+    usize::try_from(offset / TARGET_PAGE_BYTES).unwrap_or(usize::MAX)
 }

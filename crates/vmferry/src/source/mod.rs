@@ -8,6 +8,7 @@ pub(crate) mod devices;
 pub(crate) mod pace;
 pub(crate) mod ram;
 pub(crate) mod return_path;
+pub(crate) mod runs;
 
 mod account;
 
@@ -313,19 +314,19 @@ impl Driver {
         let allowance = self.account.pace.allowance(Instant::now(), parameters.max_bandwidth);
         if allowance == 0 {
             self.wait_for_events(self.account.pace.rest_of_window(Instant::now()));
-            self.account.refresh(&self.context, self.ram.remaining_pages(), false);
+            self.account.refresh(&self.context, self.ram.runs.remaining_pages(), false);
             return Ok(SourceEvent::Done);
         }
         let pages = usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, PAGES_PER_PART);
         self.send_part(pages)?;
-        let remaining = self.ram.remaining_pages();
+        let remaining = self.ram.runs.remaining_pages();
         self.account.refresh(&self.context, remaining, remaining == 0);
         let threshold = self.account.pace.threshold(parameters.downtime_limit_ms);
         if remaining > 0 && remaining.saturating_mul(TARGET_PAGE_BYTES) > threshold {
             return Ok(SourceEvent::Done);
         }
         self.synchronise()?;
-        let remaining = self.ram.remaining_pages();
+        let remaining = self.ram.runs.remaining_pages();
         if remaining.saturating_mul(TARGET_PAGE_BYTES) <= threshold {
             if self.protocol == Source::Precopy(Peer::Unknown) {
                 self.wait_for_events(IDLE_WAIT);
@@ -348,7 +349,7 @@ impl Driver {
     }
 
     fn synchronise(&mut self) -> Result<(), Error> {
-        let dirty = self.context.machine.dirty_log().sync(&mut self.ram.dirty);
+        let dirty = self.ram.runs.synchronise(self.context.machine.dirty_log());
         let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
         self.account.synchronised(&self.context, dirty);
         Ok(())

@@ -1,23 +1,30 @@
 //! Sending RAM: runs of dirty pages become records and leave in one vectored write.
 //!
 //! Cost of a page with content: 8 octets of header in an arena, two entries of the vector, no copy. Of a zero page: one
-//! scan and 9 octets. `docs/spec/ram.md` A2 to A6 has the records.
+//! scan and 9 octets. Of one that was never populated: 9 octets. `docs/spec/ram.md` A2 to A6 has the records.
 
 use std::io;
 use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
 use vmferry_wire::Name;
-use vmferry_wire::ram::{PageKind, Record, page_header};
+use vmferry_wire::ram::Record;
 
+use super::runs::Runs;
 use crate::channel::Channel;
-use crate::dirty::{DirtyLog, PageSet};
+use crate::dirty::DirtyLog;
 use crate::memory::vectored::{PARTS_MAX, Parts};
 use crate::memory::zero::is_zero;
 use crate::memory::{OutOfBlock, RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 
 /// Pages of one write: as many as `writev` takes, with a header before each and the frame around them.
 const PAGES_PER_WRITE: usize = PARTS_MAX / 2 - 2;
+
+/// Octets of one write, so that a cancellation is heard between two.
+const OCTETS_PER_WRITE: usize = PAGES_PER_WRITE * TARGET_PAGE;
+
+/// Octets of the record of a zero page that names no block.
+const ZERO_RECORD_OCTETS: usize = 9;
 
 /// What one call sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,28 +46,15 @@ enum Piece<'a> {
 /// A block and its name on the wire.
 pub(crate) type NamedBlock = (Name, Arc<dyn RamBlock>);
 
-/// Consecutive dirty pages of one block, which were taken out of the set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// Number of the block, in the machine's order.
-    pub(crate) block: usize,
-    /// First page.
-    pub(crate) first: usize,
-    /// How many, at least one.
-    pub(crate) count: usize,
-}
-
-/// Walks the blocks and sends what is dirty.
+/// Sends what is dirty.
 ///
-/// [`RamSender::next_run`] says which pages go next; [`RamSender::send`] makes records of them for the main channel.
-/// Whoever sends pages another way takes the runs and leaves the records.
+/// [`Runs`] says which pages go next; [`RamSender::send`] makes records of them for the main channel. Whoever sends
+/// pages another way takes the runs and leaves the records.
 #[derive(Debug)]
 pub(crate) struct RamSender {
     blocks: Vec<NamedBlock>,
-    /// What is still to be sent, one set a block.
-    pub dirty: Vec<PageSet>,
-    /// Block and page at which the scan goes on.
-    position: (usize, usize),
+    /// What is still to be sent.
+    pub(crate) runs: Runs,
     /// Block of the last page record, which the next one need not name.
     named: Option<usize>,
     arena: Vec<u8>,
@@ -70,25 +64,12 @@ impl RamSender {
     /// A sender of `blocks` with every page dirty.
     #[must_use]
     pub(crate) fn new(blocks: Vec<NamedBlock>) -> Self {
-        let dirty = blocks
-            .iter()
-            .map(|(_, block)| {
-                let mut pages = PageSet::new(usize::try_from(block.used_len() / TARGET_PAGE_BYTES).unwrap_or(0));
-                pages.fill();
-                pages
-            })
-            .collect();
-        Self { blocks, dirty, position: (0, 0), named: None, arena: Vec::new() }
+        Self { runs: Runs::new(&blocks), blocks, named: None, arena: Vec::new() }
     }
 
-    /// Pages still to be sent.
-    #[must_use]
-    pub(crate) fn remaining_pages(&self) -> u64 {
-        self.dirty.iter().map(PageSet::count).sum()
-    }
-
-    /// Sends the next dirty pages, at most `longest` of them, as one section part between `head` and `tail`; sends
-    /// nothing if nothing is dirty. Pages are cleared in `log` before they are read.
+    /// Sends the next dirty pages as one section part between `head` and `tail`: as many as `longest` pages with
+    /// content have octets, and no more than one write takes. Sends nothing if nothing is dirty. Pages are cleared
+    /// in `log` before they are read.
     ///
     /// # Errors
     ///
@@ -102,69 +83,92 @@ impl RamSender {
         tail: &[u8],
     ) -> io::Result<Sent> {
         let blocks = self.blocks.clone();
-        let mut pieces = Vec::with_capacity(PARTS_MAX);
-        let mut sent = Sent::default();
-        self.arena.clear();
-        self.arena.extend_from_slice(head);
-        let mut arena_from = 0;
-        let mut pages = longest.clamp(1, PAGES_PER_WRITE);
-        while pages > 0 {
-            let Some(Run { block: index, first, count }) = self.next_run(pages) else { break };
-            pages -= count;
-            let Some((name, block)) = blocks.get(index) else { break };
-            log.clear(index, first, count)?;
-            for page in first..first + count {
-                let offset = page as u64 * TARGET_PAGE_BYTES;
-                let memory = block.run(offset, TARGET_PAGE).map_err(short_block)?;
-                let named = (self.named.replace(index) != Some(index)).then_some(name);
-                if is_zero(&memory) {
-                    Record::encode_zero_page(&mut self.arena, offset, named);
-                    sent.zero_pages += 1;
-                } else {
-                    let header = page_header(PageKind::Normal, offset, named.is_none());
-                    self.arena.extend_from_slice(&header.to_be_bytes());
-                    if let Some(name) = named {
-                        name.encode(&mut self.arena);
-                    }
-                    pieces.push(Piece::Arena(arena_from, self.arena.len()));
-                    arena_from = self.arena.len();
-                    pieces.push(Piece::Guest(memory));
-                    sent.normal_pages += 1;
+        let mut part = Part { arena: std::mem::take(&mut self.arena), ..Part::default() };
+        part.arena.clear();
+        part.arena.extend_from_slice(head);
+        let mut left = longest.saturating_mul(TARGET_PAGE).min(OCTETS_PER_WRITE);
+        while left > 0 && part.sent.normal_pages < PAGES_PER_WRITE as u64 {
+            let pages = left.div_ceil(TARGET_PAGE).min(PAGES_PER_WRITE - part.pieces.len() / 2);
+            let Some(run) = self.runs.next_run(log, pages, left.div_ceil(ZERO_RECORD_OCTETS))? else { break };
+            let Some((name, block)) = blocks.get(run.block) else { break };
+            let name = (self.named.replace(run.block) != Some(run.block)).then_some(name);
+            let before = part.octets();
+            if run.never_populated {
+                part.add_zero_pages(run.first, run.count, name);
+            } else {
+                part.add_pages(&**block, run.first, run.count, name)?;
+            }
+            left = left.saturating_sub(part.octets() - before);
+        }
+        let Part { pieces, mut arena, arena_from, mut sent, .. } = part;
+        if sent.normal_pages + sent.zero_pages > 0 {
+            Record::encode_eos(&mut arena);
+            arena.extend_from_slice(tail);
+            let mut parts = Parts::new();
+            for piece in pieces.iter().chain([&Piece::Arena(arena_from, arena.len())]) {
+                match piece {
+                    Piece::Arena(from, to) => parts.push_bytes(arena.get(*from..*to).unwrap_or_default()),
+                    Piece::Guest(memory) => parts.push_guest(memory),
                 }
             }
+            sent.bytes = parts.bytes() as u64;
+            channel.write_parts(&mut parts)?;
         }
-        if sent.normal_pages + sent.zero_pages == 0 {
-            return Ok(sent);
-        }
-        Record::encode_eos(&mut self.arena);
-        self.arena.extend_from_slice(tail);
-        pieces.push(Piece::Arena(arena_from, self.arena.len()));
-
-        let mut parts = Parts::new();
-        for piece in &pieces {
-            match piece {
-                Piece::Arena(from, to) => parts.push_bytes(self.arena.get(*from..*to).unwrap_or_default()),
-                Piece::Guest(memory) => parts.push_guest(memory),
-            }
-        }
-        sent.bytes = parts.bytes() as u64;
-        channel.write_parts(&mut parts)?;
+        self.arena = arena;
         Ok(sent)
     }
+}
 
-    /// Takes the next run of at most `longest` dirty pages; the scan goes round the blocks.
-    pub(crate) fn next_run(&mut self, longest: usize) -> Option<Run> {
-        let blocks = self.dirty.len();
-        // One block more than there are: the scan may have begun in the middle of one.
-        for _ in 0..=blocks {
-            let (index, page) = self.position;
-            if let Some((first, count)) = self.dirty.get_mut(index).and_then(|set| set.take_run(page, longest)) {
-                self.position = (index, first + count);
-                return Some(Run { block: index, first, count });
-            }
-            self.position = (if index + 1 < blocks { index + 1 } else { 0 }, 0);
+/// What one write is made of.
+#[derive(Default)]
+struct Part<'a> {
+    pieces: Vec<Piece<'a>>,
+    arena: Vec<u8>,
+    /// Octets of the arena from here on are in no piece yet.
+    arena_from: usize,
+    /// Octets of guest memory in the pieces.
+    guest_octets: usize,
+    sent: Sent,
+}
+
+impl<'a> Part<'a> {
+    fn octets(&self) -> usize {
+        self.arena.len() + self.guest_octets
+    }
+
+    /// Zero pages that nobody looks at.
+    fn add_zero_pages(&mut self, first: usize, count: usize, mut name: Option<&Name>) {
+        self.arena.reserve(count.saturating_mul(ZERO_RECORD_OCTETS));
+        for page in first..first + count {
+            Record::encode_zero_page(&mut self.arena, page as u64 * TARGET_PAGE_BYTES, name.take());
         }
-        None
+        self.sent.zero_pages += count as u64;
+    }
+
+    /// Pages that may hold something. The first is named by `name`, if it is to be.
+    fn add_pages(
+        &mut self,
+        block: &'a dyn RamBlock,
+        first: usize,
+        count: usize,
+        mut name: Option<&Name>,
+    ) -> io::Result<()> {
+        for page in first..first + count {
+            let offset = page as u64 * TARGET_PAGE_BYTES;
+            let memory = block.run(offset, TARGET_PAGE).map_err(short_block)?;
+            if is_zero(&memory) {
+                Record::encode_zero_page(&mut self.arena, offset, name.take());
+                self.sent.zero_pages += 1;
+            } else {
+                Record::encode_normal_page(&mut self.arena, offset, name.take());
+                self.pieces.push(Piece::Arena(self.arena_from, self.arena.len()));
+                self.arena_from = self.arena.len();
+                self.pieces.push(Piece::Guest(memory));
+                self.guest_octets += TARGET_PAGE;
+                self.sent.normal_pages += 1;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use vm_memory::{Bytes as _, VolatileMemory as _};
 use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
-use vmferry::dirty::{DirtyLog, SoftDirtyLog};
+use vmferry::dirty::{DirtyLog, SoftDirtyLog, WriteProtectLog};
 use vmferry::memory::{MappedBlock, RamBlock};
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
 
@@ -61,7 +61,7 @@ pub struct TestMachine {
     pub announces_switchover: AtomicBool,
     blocks: Vec<MappedBlock>,
     ram: Vec<Arc<dyn RamBlock>>,
-    log: SoftDirtyLog,
+    log: Box<dyn DirtyLog>,
     registry: Registry,
     pub walker: Arc<Mutex<Walker>>,
     run_state: Arc<(Mutex<RunState>, Condvar)>,
@@ -97,12 +97,34 @@ impl TestMachine {
     ) -> Arc<Self> {
         let blocks: Vec<MappedBlock> =
             blocks.iter().map(|(name, bytes)| MappedBlock::new(*name, *bytes).unwrap()).collect();
+        let log = Box::new(SoftDirtyLog::new(&blocks));
+        Self::with_log(machine_type, blocks, log, run_state, walker, registry)
+    }
+
+    /// One over these blocks whose writes the kernel notes.
+    pub fn with_write_protect_log(machine_type: &str, blocks: Vec<MappedBlock>, run_state: RunState) -> Arc<Self> {
+        let walker = Arc::new(Mutex::new(Walker::default()));
+        let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        registry.register(Place::default(), Arc::clone(&walker)).unwrap();
+        let shared = blocks.iter().map(|block| Arc::new(block.clone()) as Arc<dyn RamBlock>).collect();
+        let log = Box::new(WriteProtectLog::new(shared));
+        Self::with_log(machine_type, blocks, log, run_state, walker, registry)
+    }
+
+    fn with_log(
+        machine_type: &str,
+        blocks: Vec<MappedBlock>,
+        log: Box<dyn DirtyLog>,
+        run_state: RunState,
+        walker: Arc<Mutex<Walker>>,
+        registry: Registry,
+    ) -> Arc<Self> {
         let ram = blocks.iter().map(|block| Arc::new(block.clone()) as Arc<dyn RamBlock>).collect();
         let machine = Arc::new(Self {
             machine_type: machine_type.to_owned(),
             announces_switchover: AtomicBool::new(true),
             ram,
-            log: SoftDirtyLog::new(&blocks),
+            log,
             blocks,
             registry,
             walker,
@@ -222,7 +244,7 @@ impl Machine for TestMachine {
     }
 
     fn dirty_log(&self) -> &dyn DirtyLog {
-        &self.log
+        &*self.log
     }
 
     fn run_state(&self) -> RunState {
