@@ -21,6 +21,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use vmferry_wire::configuration::Configuration;
 
 use crate::dialect::Dialect;
+use crate::stream_map::StreamMap;
 use crate::value::{Hex, JsonInteger, Named, Object};
 
 /// What a stream holds.
@@ -43,6 +44,8 @@ pub struct Analysis {
     pub warnings: Vec<Warning>,
     /// How it ends.
     pub end: End,
+    /// Where the octets of the main channel are.
+    pub map: StreamMap,
     /// Whether a further channel ends before the main one.
     pub is_channel_cut: bool,
     /// Why pages of RAM are not in what was read.
@@ -79,6 +82,29 @@ pub struct BlockReport {
     pub compressed_pages: u64,
     /// Page addresses that were sent at least once.
     pub distinct_pages: u64,
+    /// What they took.
+    pub bytes: PageBytes,
+}
+
+/// Octets that the pages of a block took by kind, on all channels that were read: contents, and the record in front of
+/// them on channels that have one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PageBytes {
+    /// Pages sent whole.
+    pub normal: u64,
+    /// Pages sent as zero.
+    pub zero: u64,
+    /// Pages sent as differences.
+    pub xbzrle: u64,
+    /// Pages sent compressed.
+    pub compressed: u64,
+}
+
+impl PageBytes {
+    /// All kinds together.
+    pub fn total(self) -> u64 {
+        [self.zero, self.xbzrle, self.compressed].into_iter().fold(self.normal, u64::saturating_add)
+    }
 }
 
 /// One section of a device.
@@ -249,6 +275,7 @@ impl Serialize for BlockReport {
             xbzrle_pages,
             compressed_pages,
             distinct_pages,
+            bytes: _,
         } = self;
         let mut map = serializer.serialize_map(Some(8))?;
         map.serialize_entry("id", id)?;

@@ -51,11 +51,12 @@ pub mod render;
 pub mod schema_dump;
 mod source;
 mod spool;
+pub mod stream_map;
 mod value;
 mod walk;
 mod window;
 
-pub use analysis::{Analysis, BlockReport, CommandReport, End, RamReport, SectionReport, Warning};
+pub use analysis::{Analysis, BlockReport, CommandReport, End, PageBytes, RamReport, SectionReport, Warning};
 pub use channels::{Channel, Inputs};
 pub use dialect::Dialect;
 pub use error::{AnalyzeError, Malformed, StreamFault};

@@ -17,6 +17,9 @@ pub const SECTION_COUNT_LIMIT: usize = 16_384;
 /// Commands in the report. Postcopy discards in commands of 12 ranges, so that a large guest has thousands.
 pub const COMMAND_COUNT_LIMIT: usize = 65_536;
 
+/// Spans of the map of a stream: every section of the report, and what stands between them.
+pub const SPAN_COUNT_LIMIT: usize = 32_768;
+
 /// Warnings in the report; the number of further ones is told.
 pub const WARNING_COUNT_LIMIT: usize = 1000;
 
@@ -66,3 +69,13 @@ pub const DIFFERENCE_OCTETS_LIMIT: usize = 4096;
 /// Places of a RAM block's name that are kept while it is renamed. A writer names the block once for a run of its
 /// pages.
 pub const NAME_PLACE_COUNT_LIMIT: usize = 1 << 20;
+
+/// Octets of a report in HTML, beyond which rows of devices are left out; a browser takes seconds for more. The largest
+/// stream of the corpus makes 3 MiB.
+pub const HTML_BYTES_LIMIT: u64 = 32 << 20;
+
+/// Rows of one table of a report in HTML: warnings, RAM blocks, sections, commands. The number of further ones is told.
+pub const HTML_ROW_COUNT_LIMIT: usize = 1000;
+
+/// Fields and elements of one device in a report in HTML, so that one device does not use up the page.
+pub const HTML_DEVICE_ROW_COUNT_LIMIT: usize = 20_000;

@@ -56,6 +56,14 @@ impl<'a> StreamReader<'a> {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
+    /// Octets of the whole input, as far as that is known.
+    pub(crate) fn total(&self) -> Option<u64> {
+        match &self.input {
+            Input::Seekable { len, .. } => Some(*len),
+            Input::Pipe(_) => self.is_at_end.then(|| self.read_position()),
+        }
+    }
+
     pub(crate) fn input_mut(&mut self) -> &mut Input<'a> {
         &mut self.input
     }

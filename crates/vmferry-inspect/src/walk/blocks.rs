@@ -5,7 +5,7 @@
 use vmferry_wire::ram::PageKind;
 use vmferry_wire::ram::block_list::{BlockEntry, BlockList, EntryLayout, PageSizeWord};
 
-use crate::analysis::{BlockReport, RamReport};
+use crate::analysis::{BlockReport, PageBytes, RamReport};
 use crate::error::{Halt, Step, StreamFault};
 use crate::pages::{PageBudget, SentPages};
 use crate::reader::StreamReader;
@@ -21,6 +21,8 @@ pub(super) struct Block {
     zero_pages: u64,
     xbzrle_pages: u64,
     compressed_pages: u64,
+    /// What the pages took, by kind.
+    bytes: PageBytes,
     pub(super) sent: SentPages,
     /// Pages that are told once for all: every page of a mapped-ram block, or of a file of shared memory.
     placed_pages: u64,
@@ -34,19 +36,28 @@ impl Block {
             zero_pages: 0,
             xbzrle_pages: 0,
             compressed_pages: 0,
+            bytes: PageBytes::default(),
             sent: SentPages::new(budget),
             placed_pages: 0,
         }
     }
 
-    pub(super) fn count(&mut self, kind: PageKind) {
-        let pages = match kind {
-            PageKind::Zero => &mut self.zero_pages,
-            PageKind::Normal => &mut self.normal_pages,
-            PageKind::Xbzrle => &mut self.xbzrle_pages,
-            PageKind::Compressed => &mut self.compressed_pages,
+    /// Counts a page that took so many octets.
+    #[inline]
+    pub(super) fn count(&mut self, kind: PageKind, bytes: u64) {
+        let (pages, taken) = match kind {
+            PageKind::Zero => (&mut self.zero_pages, &mut self.bytes.zero),
+            PageKind::Normal => (&mut self.normal_pages, &mut self.bytes.normal),
+            PageKind::Xbzrle => (&mut self.xbzrle_pages, &mut self.bytes.xbzrle),
+            PageKind::Compressed => (&mut self.compressed_pages, &mut self.bytes.compressed),
         };
         *pages = pages.saturating_add(1);
+        *taken = taken.saturating_add(bytes);
+    }
+
+    /// Counts contents of pages that come together, apart from the pages.
+    pub(super) fn count_contents(&mut self, bytes: u64) {
+        self.bytes.normal = self.bytes.normal.saturating_add(bytes);
     }
 
     fn distinct_pages(&self) -> u64 {
@@ -121,6 +132,7 @@ impl RamWalk {
             if let Some(placed) = placed.get(i) {
                 block.placed_pages = entry.used_bytes.div_ceil(self.page.bytes());
                 block.normal_pages = placed.normal;
+                block.bytes.normal = placed.normal.saturating_mul(self.page.bytes()).min(entry.used_bytes);
                 block.zero_pages = block.placed_pages.saturating_sub(placed.normal);
             }
             self.blocks.push(block);
@@ -163,6 +175,7 @@ impl RamWalk {
             zero_pages: block.zero_pages,
             xbzrle_pages: block.xbzrle_pages,
             compressed_pages: block.compressed_pages,
+            bytes: block.bytes,
             distinct_pages: block.sent.distinct().max(if self.is_mapped { block.placed_pages } else { 0 }),
         });
         RamReport { page_bytes, blocks: blocks.collect() }

@@ -2,6 +2,7 @@
 
 use crate::analysis::{Analysis, Warning};
 use crate::error::{AnalyzeError, Halt, Malformed, Step, StreamFault};
+use crate::stream_map::SpanKind;
 use crate::walk::Walk;
 use crate::walk::multifd::ChannelCut;
 
@@ -9,6 +10,12 @@ impl Walk<'_> {
     /// What becomes of the walk, however it ended.
     pub(super) fn finish(mut self, outcome: Step<()>) -> Result<Analysis, AnalyzeError> {
         let end = self.reader.position();
+        // What a cut or a fault left; nothing otherwise.
+        let broken_end = if let Err(Halt::Truncated { offset }) = &outcome { *offset } else { end };
+        self.analysis.map.push(SpanKind::Broken, broken_end);
+        let read_bytes = self.analysis.map.read_bytes();
+        self.analysis.map.unread_bytes = self.reader.total().map(|total| total.saturating_sub(read_bytes));
+        self.analysis.map.channel_bytes = self.multifd.read_bytes().saturating_add(self.preempt_bytes());
         let undescribed = self.analysis.sections.iter().find(|section| section.is_end_guessed);
         if let Some(offset) = undescribed.filter(|_| self.described.is_none()).map(|section| section.offset) {
             let text = "the stream has no description: device sections are shown as octets, their ends are guesses";

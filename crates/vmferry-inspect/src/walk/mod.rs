@@ -51,6 +51,7 @@ use crate::limits::{COMMAND_COUNT_LIMIT, WARNING_COUNT_LIMIT};
 use crate::locate::find_description;
 use crate::reader::{Input, StreamReader};
 use crate::source::{Progress, Source};
+use crate::stream_map::SpanKind;
 use dirty_bitmap::DirtyBitmaps;
 use iterative::OwnFormat;
 use multifd::Multifd;
@@ -157,16 +158,26 @@ impl Walk<'_> {
     fn stream(&mut self) -> Step<()> {
         self.head()?;
         self.configuration()?;
+        self.map_up_to_here(SpanKind::Head);
         loop {
             self.section = None;
             self.leave_package()?;
             let offset = self.reader.position();
             match self.reader.decode(Element::decode)? {
-                Element::Section(header) => self.section(offset, header)?,
-                Element::Command(command) => self.command(offset, &command)?,
+                Element::Section(header) => {
+                    let section_id = header.section_id();
+                    self.section(offset, header)?;
+                    let kind = self.span_kind(section_id);
+                    self.map_up_to_here(kind);
+                }
+                Element::Command(command) => {
+                    self.command(offset, &command)?;
+                    self.map_up_to_here(SpanKind::Command);
+                }
                 Element::Eof => break,
             }
         }
+        self.map_up_to_here(SpanKind::End);
         if self.package_end.is_some() {
             let offset = self.reader.position().saturating_sub(1);
             return Err(Halt::malformed(offset, StreamFault::EndInPackage));
@@ -175,6 +186,18 @@ impl Walk<'_> {
         self.multifd.finish(&mut self.ram)?;
         self.read_preempt()?;
         self.trailer()
+    }
+
+    /// What was read since the last span is one of this kind.
+    fn map_up_to_here(&mut self, kind: SpanKind) {
+        self.analysis.map.push(kind, self.reader.position());
+    }
+
+    fn span_kind(&self, section_id: u32) -> SpanKind {
+        match self.bound.get(&section_id) {
+            Some(Bound { format: Format::Ram, .. }) | None => SpanKind::Ram,
+            Some(Bound { ident, .. }) => SpanKind::Section(ident.idstr.to_string(), ident.instance_id),
+        }
     }
 
     fn head(&mut self) -> Step<()> {
@@ -298,14 +321,17 @@ impl Walk<'_> {
             Ok(Trailer::Description { length }) => self.description(offset, length)?,
             Ok(Trailer::Other { .. }) => {
                 let octets = self.reader.drain()?.saturating_add(1);
+                self.map_up_to_here(SpanKind::Ignored);
                 self.warn(offset, format!("{octets} octets behind the end of the stream are ignored"));
                 return Ok(());
             }
             Err(Halt::Truncated { offset }) => self.warn(offset, "the description is cut short".to_owned()),
             Err(halt) => return Err(halt),
         }
+        self.map_up_to_here(SpanKind::Description);
         let offset = self.reader.position();
         let octets = self.reader.drain()?;
+        self.map_up_to_here(SpanKind::Ignored);
         if octets > 0 {
             self.warn(offset, format!("{octets} octets behind the description are ignored"));
         }

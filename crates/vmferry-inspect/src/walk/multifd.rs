@@ -76,6 +76,11 @@ impl<'a> Multifd<'a> {
         !self.channels.is_empty()
     }
 
+    /// Octets that were read of all channels.
+    pub(super) fn read_bytes(&self) -> u64 {
+        self.channels.iter().map(|channel| channel.reader.position()).fold(0, u64::saturating_add)
+    }
+
     /// Takes a channel whose first octets are a handshake's.
     pub(super) fn add(&mut self, name: &str, mut reader: StreamReader<'a>) -> Step<()> {
         let handshake = reader.decode(Handshake::decode).map_err(|halt| halt.in_channel(name))?;
@@ -275,8 +280,12 @@ impl MultifdChannel<'_> {
         let block = ram.find_block(at, &pages.block)?;
         for (offsets, kind) in [(&pages.normal, PageKind::Normal), (&pages.zero, PageKind::Zero)] {
             for offset in offsets {
-                ram.page(at, block, *offset, kind)?;
+                // The payload is counted as a whole: of compressed pages nothing tells what one took.
+                ram.page(at, block, *offset, kind, 0)?;
             }
+        }
+        if let Some(block) = ram.blocks.get_mut(block) {
+            block.count_contents(u64::from(pages.payload_bytes));
         }
         ram.channel_pages = ram
             .channel_pages

@@ -11,7 +11,7 @@ use crate::channels::Channel;
 use crate::error::{Halt, Step, StreamFault};
 use crate::reader::StreamReader;
 use crate::walk::Walk;
-use crate::walk::ram::RamWalk;
+use crate::walk::ram::{RamWalk, taken};
 
 /// The preempt channel of a stream.
 pub(super) struct Preempt<'a> {
@@ -41,6 +41,11 @@ impl<'a> Walk<'a> {
 
     pub(super) fn preempt_is_given(&self) -> bool {
         self.preempt.is_some()
+    }
+
+    /// Octets that were read of it.
+    pub(super) fn preempt_bytes(&self) -> u64 {
+        self.preempt.as_ref().map_or(0, |preempt| preempt.reader.position())
     }
 
     /// Takes the pages of the preempt channel.
@@ -81,7 +86,7 @@ impl Preempt<'_> {
                     current = Some(block);
                     let PageRecord { offset, kind, contents_bytes, .. } = page;
                     reader.consume(used);
-                    ram.page(at, block, offset, kind)?;
+                    ram.page(at, block, offset, kind, taken(used, contents_bytes))?;
                     ram.contents(reader, block, offset, kind, contents_bytes)?;
                 }
                 Record::Eos => return Ok(()),

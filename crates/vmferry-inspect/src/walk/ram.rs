@@ -109,7 +109,7 @@ impl RamWalk {
                     let PageRecord { offset, kind, contents_bytes, .. } = page;
                     self.last_offset = offset;
                     reader.consume(used);
-                    self.page(at, block, offset, kind)?;
+                    self.page(at, block, offset, kind, taken(used, contents_bytes))?;
                     self.contents(reader, block, offset, kind, contents_bytes)?;
                 }
                 Record::Eos => {
@@ -140,9 +140,9 @@ impl RamWalk {
         }
     }
 
-    /// Counts a page, on any channel; its place is sound afterwards.
+    /// Counts a page that took so many octets, on any channel; its place is sound afterwards.
     #[inline]
-    pub(super) fn page(&mut self, at: u64, index: usize, offset: u64, kind: PageKind) -> Step<()> {
+    pub(super) fn page(&mut self, at: u64, index: usize, offset: u64, kind: PageKind, bytes: u64) -> Step<()> {
         let (bits, page_bytes) = (self.page.bits(), self.page.bytes());
         let Some(block) = self.blocks.get_mut(index) else {
             return Err(Halt::malformed(at, StreamFault::PageBeforeBlockList));
@@ -151,7 +151,7 @@ impl RamWalk {
         if offset >= block.used_bytes.next_multiple_of(page_bytes) {
             return Err(self.outside(at, index, offset));
         }
-        block.count(kind);
+        block.count(kind, bytes);
         block.sent.insert(offset >> bits);
         self.pages_since_discard = self.pages_since_discard.saturating_add(u64::from(self.discarded_pages > 0));
         Ok(())
@@ -188,4 +188,10 @@ impl RamWalk {
         let unknown = || Halt::malformed(at, StreamFault::UnknownBlock { name: name.to_owned() });
         self.block_index(name).ok_or_else(unknown)
     }
+}
+
+/// Octets of a page's record and contents.
+#[inline]
+pub(super) fn taken(record_bytes: usize, contents_bytes: u32) -> u64 {
+    u64::try_from(record_bytes).unwrap_or(u64::MAX).saturating_add(u64::from(contents_bytes))
 }
