@@ -1,11 +1,15 @@
 //! The analyzer on any stream.
 //!
 //! Oracles: no panic, memory within libFuzzer's limit; every offset is inside the stream; a file and a pipe give the
-//! same report.
+//! same report; the map of the stream has every octet once; the report in HTML is sound markup.
 
 #![no_main]
 
+#[path = "../../crates/vmferry-inspect/tests/html/markup.rs"]
+mod markup;
+
 use libfuzzer_sys::fuzz_target;
+use vmferry_inspect::html::{AnalysisPage, write_analysis};
 use vmferry_inspect::{Analysis, AnalyzeError, Options, Source, analyze, render};
 
 fn text(outcome: &Result<Analysis, AnalyzeError>, end: u64) -> String {
@@ -19,6 +23,16 @@ fn text(outcome: &Result<Analysis, AnalyzeError>, end: u64) -> String {
     };
     assert!(analysis.warnings.iter().all(|warning| warning.offset <= end));
     render::tree(analysis);
+    let mapped = analysis.map.spans.iter().fold(0, |at, span| {
+        assert_eq!(span.offset, at);
+        at + span.bytes
+    });
+    assert!(mapped <= end);
+    let mut html = Vec::new();
+    let fault = outcome.as_ref().err().map(ToString::to_string);
+    let page = AnalysisPage { analysis, name: "stream", fault: fault.as_deref() };
+    write_analysis(page, &mut html).expect("memory can be written to");
+    markup::read(std::str::from_utf8(&html).expect("a page is text"));
     analysis.to_json().expect("a report is JSON") + &fault
 }
 

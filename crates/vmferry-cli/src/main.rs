@@ -6,6 +6,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod html_file;
 mod interrupt;
 mod logging;
 mod output;

@@ -157,6 +157,60 @@ fn a_stream_may_begin_anywhere_in_its_file() {
 }
 
 #[test]
+fn a_page_is_written_beside_the_output_and_replaces_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vm.html");
+    let html = path.to_str().unwrap();
+    std::fs::write(&path, "before").unwrap();
+    let ran = run(&["analyze", STREAM, "--json", "--html", html]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert_eq!(ran.document(), run(&["analyze", STREAM, "--json"]).document());
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
+    assert!(
+        page.contains("<h1>none-10.0.bin</h1>")
+            && page.contains("<h4>globalstate/0</h4>")
+            && page.contains("<b>prelaunch</b>"),
+        "{page}"
+    );
+    assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"), "{page}");
+    // Through a link, which stays; nothing else is left in the folder.
+    let link = folder.path().join("link.html");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    assert_eq!(run(&["analyze", STREAM, "--device", "timer", "--html", link.to_str().unwrap()]).code, Some(0));
+    assert!(link.is_symlink());
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.contains("<h4>timer/0</h4>") && !page.contains("<h4>globalstate/0</h4>"), "{page}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn a_page_is_written_of_what_is_cut_or_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("vm.html");
+    let octets = std::fs::read(STREAM).unwrap();
+    let ran = through_a_pipe(&octets[..200], &["--html", path.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(3));
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.contains("<h1>standard input</h1>") && page.contains(">cut short</span>"), "{page}");
+    let ran = through_a_pipe(b"GIF89a and so on", &["--html", path.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(3));
+    assert!(std::fs::read_to_string(&path).unwrap().contains(">damaged</span> Reading ended: at offset 0x0"));
+}
+
+#[test]
+fn a_page_that_cannot_be_written_is_four_and_the_output_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in ["/nonexistent/vm.html", "/", "/dev/full"] {
+        let ran = run(&["analyze", STREAM, "--json", "--html", path]);
+        assert_eq!(ran.code, Some(4), "{path}");
+        assert!(ran.stderr.starts_with(&format!("error: cannot write {path}")), "{}", ran.stderr);
+        assert_eq!(ran.document()["configuration"]["machine"], "none");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn channels_and_shared_ram_that_do_not_belong_are_said() {
     let ran = run(&["analyze", STREAM, "--channel", STREAM]);
     assert_eq!(ran.code, Some(3));

@@ -37,6 +37,7 @@ pub mod edit;
 mod error;
 mod fields;
 mod footer_search;
+pub mod html;
 mod inflate;
 pub mod limits;
 mod locate;

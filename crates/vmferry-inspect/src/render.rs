@@ -169,7 +169,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// In one notation: arrays are to be compared by eye.
-fn element_text(scalar: Scalar) -> String {
+pub(crate) fn element_text(scalar: Scalar) -> String {
     match scalar {
         Scalar::Unsigned(value) if value >= 10 => format!("0x{value:x}"),
         Scalar::Signed(value) => value.to_string(),

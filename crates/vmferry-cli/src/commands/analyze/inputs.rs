@@ -72,6 +72,11 @@ pub(crate) fn name(path: &Path) -> String {
     if is_stdin(path) { "standard input".to_owned() } else { path.to_string_lossy().into_owned() }
 }
 
+/// What a stream is called where its folder does not matter.
+pub(super) fn title(path: &Path) -> String {
+    path.file_name().filter(|_| !is_stdin(path)).map_or_else(|| name(path), |last| last.to_string_lossy().into_owned())
+}
+
 fn stdin() -> io::Result<File> {
     Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?))
 }

@@ -6,7 +6,7 @@
 //! | 1 | `--device` names what is not in the stream |
 //! | 2 | `--snapshot` or `--shared-ram` names what is not there |
 //! | 3 | the stream is cut short or damaged; what was read before is printed |
-//! | 4 | a file cannot be opened or read, or RAM not be extracted |
+//! | 4 | a file cannot be opened or read, RAM not be extracted, or the page not be written |
 
 mod device;
 pub(crate) mod inputs;
@@ -16,12 +16,14 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
+use vmferry_inspect::html::{self, AnalysisPage};
 use vmferry_inspect::{Analysis, AnalyzeError, analyze, render};
 
 use self::device::Device;
 use self::inputs::SharedRam;
 use self::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
+use crate::html_file::write_html;
 use crate::output::{Output, printable};
 use crate::size::Size;
 
@@ -56,12 +58,16 @@ pub(crate) struct Args {
     /// Show this device only: its name or the end of it, and an instance
     #[arg(long, value_name = "NAME[/INSTANCE]")]
     device: Option<Device>,
+    /// Write a page for people to this file as well; one that exists is replaced
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vmferry analyze vm.stream
   vmferry analyze vm.stream --json --device serial/0
+  vmferry analyze vm.stream --html vm.html
   vmferry analyze vm.stream --channel vm.ch0 --channel vm.ch1 --extract-ram ram
   zstd -dc vm.stream.zst | vmferry analyze -";
 
@@ -73,6 +79,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let analyzed = analyze(inputs, &options, &mut bar);
     drop(bar);
 
+    let mut fault = None;
     let (mut analysis, failure) = match analyzed {
         Ok(analysis) if analysis.is_truncated() => {
             // The last warning says where.
@@ -85,6 +92,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         Ok(analysis) => (analysis, None),
         Err(AnalyzeError::Malformed(mut malformed)) => {
             let analysis = std::mem::take(&mut malformed.partial);
+            fault = Some(malformed.to_string());
             let error = anyhow::Error::new(*malformed).context(format!("{name} is no sound migration stream"));
             (analysis, Some(Failure::input(error)))
         }
@@ -101,6 +109,10 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let unknown = inputs::unknown_shared_ram(args, &analysis);
     let absent = args.device.as_ref().and_then(|device| retain(&mut analysis, device));
     show(&analysis, output)?;
+    if let Some(path) = &args.html {
+        let page = AnalysisPage { analysis: &analysis, name: &inputs::title(&args.file), fault: fault.as_deref() };
+        write_html(path, |out| html::write_analysis(page, out))?;
+    }
     match failure.or(unknown).or(absent) {
         None => Ok(ExitCode::Done),
         Some(failure) => Err(failure),
