@@ -82,6 +82,49 @@ fn what_cannot_be_read_is_told_apart() {
     assert!(ran.stderr.contains(r#"OLD knows no machine type "q35"; it knows pc"#), "{}", ran.stderr);
 }
 
+#[test]
+fn several_releases_are_checked_each_against_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = write(folder.path(), "1.0.json", &dump(&json!([field("rbr", false)])));
+    let two = write(folder.path(), "1.1.json", &dump(&json!([field("rbr", false)])));
+    let three = write(folder.path(), "2.0.json", &dump(&json!([field("rbr", false), field("lcr", false)])));
+    let ran = run(&["check", &one, &two, &three, "--json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(1), ""));
+    let document = ran.document();
+    assert_eq!(document["releases"], json!(["1.0", "1.1", "2.0"]));
+    let verdict =
+        |pair: &Value| [&pair["old"], &pair["new"], &pair["verdict"]].map(|value| value.as_str().unwrap().to_owned());
+    let pairs: Vec<_> = document["pairs"].as_array().unwrap().iter().map(verdict).collect();
+    assert_eq!(pairs[0], ["1.0", "1.1", "compatible"]);
+    assert_eq!(pairs[2], ["1.1", "2.0", "incompatible"]);
+    let text = run(&["check", &one, &two, &three]).stdout;
+    assert!(text.contains("incompatible  1.1 → 2.0\n"), "{text}");
+    assert_eq!(run(&["check", &one, &two, &two]).code, Some(0));
+    let ran = run(&["check", &one, &two, &three, "--machine", "q35"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.starts_with("error: 1.0 (OLD) against 1.1 (NEW)\n  caused by: OLD knows"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_page_is_written_whatever_the_verdict() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = write(folder.path(), "one.json", &dump(&json!([field("rbr", false)])));
+    let two = write(folder.path(), "two.json", &dump(&json!([field("rbr", false), field("lcr", false)])));
+    let path = folder.path().join("check.html");
+    for (new, code, verdict) in [(&one, 0, "compatible"), (&two, 1, "incompatible")] {
+        let ran = run(&["check", &one, new, "--html", path.to_str().unwrap(), "--json"]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(code), ""));
+        assert_eq!(ran.document()["verdict"], verdict);
+        let page = fs::read_to_string(&path).unwrap();
+        assert!(page.contains(&format!(">{verdict}</span>")), "{page}");
+        assert_eq!(page.contains("id=\"rule-field-added\""), code == 1);
+    }
+    let ran = run(&["check", &one, &two, "--html", "/nonexistent/check.html"]);
+    assert_eq!(ran.code, Some(4));
+    assert!(ran.stderr.starts_with("error: cannot write /nonexistent/check.html"), "{}", ran.stderr);
+    assert!(ran.stdout.starts_with("forward   incompatible"), "{}", ran.stdout);
+}
+
 /// The schema of this build: the machine types of the family, each with what it sends.
 #[test]
 fn the_reference_machine_is_compatible_with_itself_on_each_machine_type() {

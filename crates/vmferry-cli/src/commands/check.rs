@@ -4,9 +4,9 @@
 //! |---|---|
 //! | 0 | compatible in both directions |
 //! | 1 | incompatible in one, or it depends on what no schema says |
-//! | 2 | a schema does not know the machine type |
+//! | 2 | a schema does not know the machine type, or there are too many schemas |
 //! | 3 | a file is no schema, or no list of renames |
-//! | 4 | a file cannot be read |
+//! | 4 | a file cannot be read, or the page not be written |
 
 use std::fs::File;
 use std::io::Read as _;
@@ -14,10 +14,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use vmferry_inspect::check::limits::{DUMP_BYTES_LIMIT, RENAMES_BYTES_LIMIT};
-use vmferry_inspect::check::{self, Options, Renames, Schema, Verdict};
+use vmferry_inspect::check::releases::{Release, Releases, check_all};
+use vmferry_inspect::check::{self, Options, Renames, Report, Schema, Verdict};
+use vmferry_inspect::html;
 
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::output::Output;
+use crate::html_file::write_html;
+use crate::output::{Output, printable};
 
 /// Tell whether streams of one release load in another, both ways, from their schemas
 #[derive(Debug, clap::Args)]
@@ -27,12 +30,17 @@ pub(crate) struct Args {
     old: PathBuf,
     /// Schema of the newer release
     new: PathBuf,
+    /// Schemas of still newer releases: each is checked against each
+    more: Vec<PathBuf>,
     /// Check this machine type alone, not all that both know
     #[arg(long, value_name = "TYPE")]
     machine: Option<String>,
     /// Read other names of fields and sections, and harmless differences, from a file
     #[arg(long, value_name = "FILE")]
     renames: Option<PathBuf>,
+    /// Write a page for people to this file as well; one that exists is replaced
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -40,27 +48,58 @@ Examples:
   vmferry check schemas/1.1.json schemas/2.0.json
   qemu-system-x86_64 -M q35 -dump-vmstate new.json; vmferry check old.json new.json
   vmferry check old.json new.json --renames docs/qemu-renames.toml --json
+  vmferry check schemas/1.0.json schemas/1.1.json schemas/2.0.json --html releases.html
 
 docs/check-rules.md explains each rule.";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let (old, new) = (schema(&args.old)?, schema(&args.new)?);
+    let paths: Vec<&Path> = [&args.old, &args.new].into_iter().chain(&args.more).map(PathBuf::as_path).collect();
     let mut options = Options::default();
     options.machine.clone_from(&args.machine);
     if let Some(path) = &args.renames {
         options.renames = renames(path)?;
     }
-    let report = check::check(&old, &new, &options).map_err(|error| Failure::usage(error.into()))?;
-    if output.json {
-        let document = report.to_json().or_environment()?;
-        output.document(|out| out.write_all(document.as_bytes()))?;
-    } else {
-        output.text(&check::text(&report, output.verbosity > 0))?;
+    let named = |path: &&Path| Ok(Release { name: name(path, &paths), schema: schema(path)? });
+    let releases: Vec<Release> = paths.iter().map(named).collect::<Result<_, Failure>>()?;
+    let releases = match releases.as_slice() {
+        // Which of the two is at fault, OLD or NEW says.
+        [old, new] => {
+            let report = check::check(&old.schema, &new.schema, &options);
+            let report = report.map_err(|error| Failure::usage(error.into()))?;
+            Releases::of_pair(old.name.clone(), new.name.clone(), report)
+        }
+        all => check_all(all, &options).map_err(|error| Failure::usage(error.into()))?,
+    };
+    show(&releases, output)?;
+    if let Some(path) = &args.html {
+        write_html(path, |out| html::write_releases(&releases, out))?;
     }
-    Ok(match report.verdict() {
+    Ok(match releases.verdict() {
         Verdict::Compatible => ExitCode::Done,
         Verdict::Depends | Verdict::Incompatible => ExitCode::No,
     })
+}
+
+/// One pair is told as such, several as releases.
+fn show(releases: &Releases, output: Output) -> Result<(), Failure> {
+    let only = match releases.pairs.as_slice() {
+        [pair] => Some(&pair.report),
+        _ => None,
+    };
+    if output.json {
+        let document = only.map_or_else(|| releases.to_json(), Report::to_json).or_environment()?;
+        return output.document(|out| out.write_all(document.as_bytes()));
+    }
+    let with_infos = output.verbosity > 0;
+    output.text(&only.map_or_else(|| releases.text(with_infos), |report| check::text(report, with_infos)))
+}
+
+/// What a release is called: its file without `.json`, with the folder if another file has the same name.
+fn name(path: &Path, all: &[&Path]) -> String {
+    let is_alone = all.iter().filter(|other| other.file_name() == path.file_name()).count() == 1;
+    let last = path.file_name().filter(|_| is_alone);
+    let name = printable(&last.map_or_else(|| path.to_string_lossy(), |last| last.to_string_lossy()));
+    name.strip_suffix(".json").map(str::to_owned).unwrap_or(name)
 }
 
 fn schema(path: &Path) -> Result<Schema, Failure> {

@@ -21,5 +21,8 @@ pub const PAIR_COUNT_LIMIT: usize = 32 << 20;
 /// Findings that are kept; further ones are counted and still decide the verdict.
 pub const FINDING_COUNT_LIMIT: usize = 16_384;
 
+/// Schemas that are checked against one another: the number of pairs grows with the square.
+pub const RELEASE_COUNT_LIMIT: usize = 32;
+
 /// Octets of a file with renames.
 pub const RENAMES_BYTES_LIMIT: usize = 1 << 20;

@@ -32,19 +32,22 @@
 mod align;
 mod codecs;
 mod compare;
+mod explanations;
 mod finding;
 mod gaps;
 mod json;
 mod layout;
 pub mod limits;
 mod read;
+pub mod releases;
 mod renames;
 mod report;
 mod rules;
 pub mod schema;
 mod sections;
-mod text;
+pub(crate) mod text;
 
+pub use explanations::Explanation;
 pub use finding::{Direction, Finding, Severity, Verdict};
 pub use json::SchemaError;
 pub use renames::{Renames, RenamesError};

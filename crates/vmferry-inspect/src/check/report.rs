@@ -2,7 +2,7 @@
 //!
 //! `docs/cli.md` has the document. A finding declared harmless is an info with the reason.
 
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::finding::{Direction, Finding, Findings, Severity, Verdict};
 use super::rules::GUIDE;
@@ -134,6 +134,16 @@ impl Report {
         self.findings.iter().filter(counts).count()
     }
 
+    /// The keys of the document.
+    pub(super) fn entries<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        map.serialize_entry("verdict", &self.verdict().to_string())?;
+        map.serialize_entry("forward", &self.forward.to_string())?;
+        map.serialize_entry("backward", &self.backward.to_string())?;
+        map.serialize_entry("findings", &self.findings)?;
+        map.serialize_entry("machines", &self.machines)?;
+        map.serialize_entry("dropped", &self.dropped)
+    }
+
     /// The document.
     ///
     /// # Errors
@@ -147,12 +157,7 @@ impl Report {
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("verdict", &self.verdict().to_string())?;
-        map.serialize_entry("forward", &self.forward.to_string())?;
-        map.serialize_entry("backward", &self.backward.to_string())?;
-        map.serialize_entry("findings", &self.findings)?;
-        map.serialize_entry("machines", &self.machines)?;
-        map.serialize_entry("dropped", &self.dropped)?;
+        self.entries(&mut map)?;
         map.end()
     }
 }

@@ -76,10 +76,10 @@ fn verdicts(text: &mut String, report: &Report, with_infos: bool) -> std::fmt::R
 }
 
 /// A finding, and the other classes that have it.
-type Told<'r> = (&'r Finding, Vec<&'r str>);
+pub(crate) type Told<'r> = (&'r Finding, Vec<&'r str>);
 
 /// Findings by class, in the order of the first of each; equal ones of other classes with the first.
-fn grouped<'r>(findings: impl Iterator<Item = &'r Finding>) -> Vec<(&'r str, Vec<Told<'r>>)> {
+pub(crate) fn grouped<'r>(findings: impl Iterator<Item = &'r Finding>) -> Vec<(&'r str, Vec<Told<'r>>)> {
     let mut groups: Vec<(&str, Vec<Told<'_>>)> = Vec::new();
     let mut sections: HashMap<&str, usize> = HashMap::new();
     let mut known: HashMap<_, (usize, usize)> = HashMap::new();

@@ -2,6 +2,8 @@
 //!
 //! | page | of |
 //! |---|---|
+//! | [`write_releases`] | schemas of two or more [`Releases`](crate::check::releases::Releases): a matrix of machine types, releases and verdicts; findings with rules and recipes |
+//! | [`write_findings`] | any list of [`Finding`](crate::check::Finding)s |
 //! | [`write_analysis`] | an [`Analysis`](crate::Analysis): facts, warnings, a map of the stream, RAM, devices with their fields, commands |
 //!
 //! Pages fold by `<details>`, follow the reader's choice of light or dark, and fit screens from 360 pixels on. What
@@ -15,10 +17,12 @@
 //! something is left out, the page says how much and where to find it.
 
 mod analysis;
+mod check;
 mod page;
 mod quantity;
 
 pub use analysis::{AnalysisPage, write_analysis};
+pub use check::{FindingsPage, write_findings, write_releases};
 use page::{Done, Page};
 
 /// The one block of style.

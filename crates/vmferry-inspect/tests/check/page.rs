@@ -34,6 +34,20 @@ fn every_rule_has_its_paragraph_and_no_paragraph_is_of_none() {
 }
 
 #[test]
+fn reports_explain_a_rule_as_its_page_does() {
+    let text = page("docs/check-rules.md");
+    for rule in Rule::ALL {
+        let (_, section) = text.split_once(&format!("\n## `{rule}`\n\n")).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let paragraphs: Vec<String> =
+            section.trim().split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let explanation = rule.explanation();
+        let told = [explanation.text.to_owned(), format!("Example: {}", explanation.example)];
+        assert_eq!(paragraphs[1..], told, "{rule}");
+    }
+}
+
+#[test]
 fn every_recipe_is_in_the_guide() {
     let guide = page(GUIDE);
     let anchors: Vec<String> = headings(&guide).map(anchor).collect();

@@ -22,8 +22,8 @@ pub(crate) struct Element<'h> {
 
 const VOID: [&str; 2] = ["br", "meta"];
 
-const KNOWN: [&str; 40] = [
-    "a", "b", "body", "br", "code", "dd", "details", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "head",
+const KNOWN: [&str; 41] = [
+    "a", "b", "body", "br", "code", "dd", "details", "div", "dl", "dt", "footer", "h1", "h2", "h3", "h4", "h5", "head",
     "html", "i", "li", "main", "meta", "nav", "ol", "p", "pre", "section", "small", "span", "style", "summary",
     "table", "tbody", "td", "th", "thead", "title", "tr", "ul", "abbr", "em",
 ];
