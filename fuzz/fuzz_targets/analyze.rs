@@ -29,8 +29,8 @@ fn text(outcome: &Result<Analysis, AnalyzeError>, end: u64) -> String {
     });
     assert!(mapped <= end);
     let mut html = Vec::new();
-    let fault = outcome.as_ref().err().map(ToString::to_string);
-    let page = AnalysisPage { analysis, name: "stream", fault: fault.as_deref() };
+    let told = outcome.as_ref().err().map(ToString::to_string);
+    let page = AnalysisPage { analysis, name: "stream", fault: told.as_deref() };
     write_analysis(page, &mut html).expect("memory can be written to");
     markup::read(std::str::from_utf8(&html).expect("a page is text"));
     analysis.to_json().expect("a report is JSON") + &fault
