@@ -11,7 +11,8 @@ use vmferry::{Error, Incoming, Migration};
 use vmstate::machine::DeviceType;
 
 use crate::error::CommandError;
-use crate::monitor::{CapabilitiesUpdate, MachineInfo, Monitor, ParametersUpdate};
+use crate::monitor::{MachineInfo, Monitor};
+use crate::settings::{CapabilitiesUpdate, ParametersUpdate};
 
 /// The guest and its process, as clients command them.
 ///

@@ -50,6 +50,7 @@ mod outgoing;
 mod request;
 mod server;
 mod session;
+mod settings;
 mod socket_path;
 mod strict;
 
@@ -59,6 +60,7 @@ pub use engine::{EngineMonitor, Guest};
 pub use error::{CommandError, ErrorClass, ServerError};
 pub use events::EventBus;
 pub use framing::{Fault, Limits, Splitter};
-pub use monitor::{CapabilitiesUpdate, MachineInfo, Monitor, ParametersUpdate};
+pub use monitor::{MachineInfo, Monitor};
 pub use server::{CLIENTS_LIMIT, Server};
+pub use settings::{CapabilitiesUpdate, ParametersUpdate};
 pub use socket_path::{SocketPath, SocketPathError};

@@ -7,6 +7,7 @@ use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
 use vmstate::machine::{DeviceType, MachineType};
 
 use crate::error::CommandError;
+use crate::settings::{CapabilitiesUpdate, ParametersUpdate};
 
 /// The machine as the server sees it. Methods are called from the threads of several clients at once, one command a
 /// client at a time, and never while the server holds a lock.
@@ -116,46 +117,4 @@ pub struct MachineInfo {
     pub default_ram_id: Option<String>,
     /// Type of its CPUs.
     pub default_cpu_type: Option<String>,
-}
-
-/// Which parameters to change, and to what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct ParametersUpdate {
-    /// New [`Parameters::downtime_limit_ms`], within its range.
-    pub downtime_limit_ms: Option<u64>,
-    /// New [`Parameters::max_bandwidth`], in bytes per second; 0 is unlimited.
-    pub max_bandwidth: Option<u64>,
-}
-
-impl ParametersUpdate {
-    /// The parameters after the change.
-    #[must_use]
-    pub fn applied_to(self, parameters: Parameters) -> Parameters {
-        let Self { downtime_limit_ms, max_bandwidth } = self;
-        Parameters {
-            downtime_limit_ms: downtime_limit_ms.unwrap_or(parameters.downtime_limit_ms),
-            max_bandwidth: max_bandwidth.unwrap_or(parameters.max_bandwidth),
-        }
-    }
-}
-
-/// Which capabilities to change, and to what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct CapabilitiesUpdate {
-    /// New [`Capabilities::events`].
-    pub events: Option<bool>,
-    /// New [`Capabilities::return_path`].
-    pub return_path: Option<bool>,
-}
-
-impl CapabilitiesUpdate {
-    /// The capabilities after the change.
-    #[must_use]
-    pub fn applied_to(self, capabilities: Capabilities) -> Capabilities {
-        let Self { events, return_path } = self;
-        Capabilities {
-            events: events.unwrap_or(capabilities.events),
-            return_path: return_path.unwrap_or(capabilities.return_path),
-        }
-    }
 }

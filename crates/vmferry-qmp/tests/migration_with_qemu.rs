@@ -6,14 +6,15 @@ mod kit;
 mod machine;
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kit::{PATIENCE, Qemu};
 use machine::{TestMachine, Walker};
 use serde_json::{Value, json};
 use vmferry::channel::Uri;
-use vmferry::control::{Owner, RunState, Status};
+use vmferry::control::{Capabilities, Owner, Parameters, RunState, Status};
 use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
@@ -153,5 +154,62 @@ fn a_qemu_that_refuses_a_device_leaves_the_guest_at_the_source() {
         let error = outgoing.wait().unwrap_err();
         println!("{version}: {error}");
         assert_eq!((outgoing.info().owner, source.run_state()), (Owner::Source, RunState::Running), "{version}");
+    }
+}
+
+/// Differences that our encoder makes, decoded by QEMU.
+#[test]
+fn pages_that_go_as_differences_arrive_whole_at_a_real_qemu() {
+    for version in VERSIONS {
+        let folder = tempfile::tempdir().unwrap();
+        let there = format!("unix:{}", folder.path().join("there").display());
+        let Some((_qemu, mut client)) = waiting(version, &there) else { continue };
+        let (source, _) = machine(version, RunState::Running, TimerImage::default());
+        source.wait_for_passes(2);
+        let outgoing = Migration::new(source.clone());
+        let parameters = Parameters { downtime_limit_ms: 0, ..Parameters::default() };
+        outgoing.set_parameters(parameters).unwrap();
+        source.keeps_dirty.store(true, Ordering::Relaxed);
+        outgoing.set_capabilities(Capabilities { xbzrle: true, ..Capabilities::default() }).unwrap();
+        outgoing.migrate(&there.parse().unwrap()).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while outgoing.info().xbzrle.is_none_or(|stats| stats.pages < 2000) {
+            assert!(Instant::now() < deadline, "{version}: {:?}", outgoing.info());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        outgoing.set_parameters(Parameters { downtime_limit_ms: 10_000, ..parameters }).unwrap();
+        source.keeps_dirty.store(false, Ordering::Relaxed);
+        outgoing.wait().unwrap();
+        wait_for(&mut client, "completed");
+        assert!(memory_of(&mut client, folder.path()) == source.memory(), "{version}");
+        let stats = outgoing.info().xbzrle.unwrap();
+        assert!(stats.bytes < stats.pages * 200, "{version}: {stats:?}");
+    }
+}
+
+/// Capability `compress` of QEMU up to 9.0, which we only read.
+#[test]
+fn pages_that_an_old_qemu_compressed_arrive_whole() {
+    for version in ["5.2", "7.2"] {
+        let folder = tempfile::tempdir().unwrap();
+        let there = format!("unix:{}", folder.path().join("there").display());
+        let file = folder.path().join("ram");
+        let memory: Vec<u8> = (0..BYTES).map(|at| (at / 64 * (at / 4096)).to_le_bytes()[0]).collect();
+        std::fs::write(&file, &memory).unwrap();
+        let backend = format!("memory-backend-file,id=ram,size=1M,share=on,mem-path={}", file.display());
+        let options = ["-m", "1M", "-object", &backend, "-machine", "memory-backend=ram"];
+        let Some(qemu) = Qemu::start_with(version, &options) else { continue };
+        let mut client = Client::connect(&qemu.path).unwrap();
+        let (destination, _) = machine(version, RunState::InMigrate, TimerImage::default());
+        let incoming = Migration::new(destination.clone());
+        incoming.incoming(&there.parse().unwrap(), Incoming::default()).unwrap();
+        let capabilities = json!({"capabilities": [{"capability": "compress", "state": true}]});
+        client.execute("migrate-set-capabilities", capabilities).unwrap();
+        client.execute("migrate", json!({ "uri": there })).unwrap();
+        incoming.wait().unwrap();
+        wait_for(&mut client, "completed");
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        assert!(reply["compression"]["pages"].as_u64().unwrap() > 100, "{version}: {reply}");
+        assert!(destination.memory() == memory, "{version}");
     }
 }

@@ -204,13 +204,15 @@ fn incoming_hands_its_arguments_on() {
 fn parameters_are_set_one_by_one_within_their_ranges() {
     let served = serve();
     let mut client = client(&served);
-    let defaults = json!({"downtime-limit": 300, "max-bandwidth": 134_217_728});
-    assert_eq!(client.execute("query-migrate-parameters", Value::Null).unwrap(), defaults);
+    let parameters = client.execute("query-migrate-parameters", Value::Null).unwrap();
+    assert_eq!(parameters["downtime-limit"], 300);
+    assert_eq!(parameters["max-bandwidth"], 134_217_728);
     client.execute("migrate-set-parameters", json!({"downtime-limit": 2_000_000})).unwrap();
     client.execute("migrate-set-parameters", json!({"max-bandwidth": -1})).unwrap();
     client.execute("migrate-set-parameters", json!({})).unwrap();
-    let expected = json!({"downtime-limit": 2_000_000, "max-bandwidth": u64::MAX});
-    assert_eq!(client.execute("query-migrate-parameters", Value::Null).unwrap(), expected);
+    let parameters = client.execute("query-migrate-parameters", Value::Null).unwrap();
+    assert_eq!(parameters["downtime-limit"], 2_000_000);
+    assert_eq!(parameters["max-bandwidth"], u64::MAX);
 }
 
 #[test]
@@ -223,11 +225,15 @@ fn capabilities_do_not_change_while_a_migration_runs() {
         let (_, desc) = refusal(client.execute("migrate-set-capabilities", change.clone()));
         assert!(desc.contains(status.name()), "{desc}");
     }
-    let list = json!([{"capability": "events", "state": false}, {"capability": "return-path", "state": true}]);
-    assert_eq!(client.execute("query-migrate-capabilities", Value::Null).unwrap(), list);
+    let return_path = |client: &mut Client| {
+        let list = client.execute("query-migrate-capabilities", Value::Null).unwrap();
+        let of = |item: &&Value| item["capability"] == "return-path";
+        list.as_array().unwrap().iter().find(of).unwrap()["state"].clone()
+    };
+    assert_eq!(return_path(&mut client), true);
     served.mock.state.lock().unwrap().migration.status = Status::Failed;
     client.execute("migrate-set-capabilities", change).unwrap();
-    assert_eq!(client.execute("query-migrate-capabilities", Value::Null).unwrap()[1]["state"], false);
+    assert_eq!(return_path(&mut client), false);
 }
 
 #[test]

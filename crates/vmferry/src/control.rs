@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::memory::TARGET_PAGE_BYTES;
+
 /// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
@@ -12,16 +14,34 @@ pub struct Parameters {
     pub downtime_limit_ms: u64,
     /// Upper bound of the transfer rate before switch-over, in bytes per second; 0 is unlimited. Default 128 MiB/s.
     pub max_bandwidth: u64,
+    /// Bytes of pages that capability `xbzrle` remembers; a power of two, a page or more. Default 64 MiB.
+    pub xbzrle_cache_bytes: u64,
 }
 
 impl Parameters {
     /// Largest accepted `downtime-limit`, in milliseconds.
     pub const DOWNTIME_LIMIT_MAX_MS: u64 = 2_000_000;
+
+    /// The first parameter that is outside its range: what it is, and what is accepted.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        if self.downtime_limit_ms > Self::DOWNTIME_LIMIT_MAX_MS {
+            let (found, most) = (self.downtime_limit_ms, Self::DOWNTIME_LIMIT_MAX_MS);
+            return Some(format!("downtime-limit is {found} ms; accepted are 0 to {most} ms"));
+        }
+        if !self.xbzrle_cache_bytes.is_power_of_two() || self.xbzrle_cache_bytes < TARGET_PAGE_BYTES {
+            let found = self.xbzrle_cache_bytes;
+            return Some(format!(
+                "xbzrle-cache-size is {found} bytes; accepted are powers of two of a page, {TARGET_PAGE_BYTES} bytes, or more"
+            ));
+        }
+        None
+    }
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { downtime_limit_ms: 300, max_bandwidth: 128 << 20 }
+        Self { downtime_limit_ms: 300, max_bandwidth: 128 << 20, xbzrle_cache_bytes: 64 << 20 }
     }
 }
 
@@ -34,11 +54,13 @@ pub struct Capabilities {
     ///
     /// Differs from QEMU: off there. Without it a source cannot know whether the destination loaded the last section.
     pub return_path: bool,
+    /// Pages that were sent before go as differences, from the second pass on; the source's alone. Default off.
+    pub xbzrle: bool,
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { events: false, return_path: true }
+        Self { events: false, return_path: true, xbzrle: false }
     }
 }
 
@@ -181,6 +203,25 @@ pub struct RamStats {
     pub downtime_bytes: u64,
 }
 
+/// What capability `xbzrle` did, as `query-migrate` reports it under `xbzrle-cache`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct XbzrleStats {
+    /// Bytes of pages that the cache can hold.
+    pub cache_bytes: u64,
+    /// Bytes of records without their first 8; of a page whose difference was too long, the page.
+    pub bytes: u64,
+    /// Pages that the cache had.
+    pub pages: u64,
+    /// Pages that it did not have.
+    pub cache_misses: u64,
+    /// Misses per page sent in the last period.
+    pub cache_miss_rate: f64,
+    /// Bytes of pages per byte of differences in the last period; 0 if there were none.
+    pub encoding_rate: f64,
+    /// Pages whose difference was longer than the page.
+    pub overflows: u64,
+}
+
 /// One pass over the dirty pages, from one dirty synchronisation to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Round {
@@ -248,6 +289,8 @@ pub struct MigrationInfo {
     pub downtime_ms: Option<f64>,
     /// RAM counters.
     pub ram: RamStats,
+    /// With capability `xbzrle`, at the source.
+    pub xbzrle: Option<XbzrleStats>,
     /// Rounds so far.
     pub rounds: Vec<Round>,
     /// Where the downtime went.

@@ -86,12 +86,8 @@ impl Migration {
     ///
     /// A value is outside its range.
     pub fn set_parameters(&self, parameters: Parameters) -> Result<(), Error> {
-        if parameters.downtime_limit_ms > Parameters::DOWNTIME_LIMIT_MAX_MS {
-            return Err(state(format!(
-                "downtime-limit is {} ms; accepted are 0 to {} ms",
-                parameters.downtime_limit_ms,
-                Parameters::DOWNTIME_LIMIT_MAX_MS
-            )));
+        if let Some(fault) = parameters.fault() {
+            return Err(state(fault));
         }
         *self.shared.parameters() = parameters;
         Ok(())

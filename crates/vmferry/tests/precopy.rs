@@ -174,7 +174,9 @@ fn the_bandwidth_limit_is_kept() {
     let pair = pair();
     pair.source.stop(RunState::Paused).unwrap();
     pair.source.fill(0, &vec![0x5a; 4 << 20]);
-    pair.outgoing.set_parameters(Parameters { max_bandwidth: 16 << 20, downtime_limit_ms: 0 }).unwrap();
+    pair.outgoing
+        .set_parameters(Parameters { max_bandwidth: 16 << 20, downtime_limit_ms: 0, ..Parameters::default() })
+        .unwrap();
     let uri = pair.uri("unix:DIR/socket");
     pair.incoming.incoming(&uri, Incoming::default()).unwrap();
     pair.outgoing.migrate(&uri).unwrap();

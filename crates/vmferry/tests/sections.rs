@@ -122,7 +122,10 @@ fn a_blocked_machine_moves_once_the_reason_is_gone() {
 fn devices_stay_while_a_migration_runs_and_may_come_and_go_after_it() {
     let source = end(RunState::Running);
     // Slow enough to be caught running.
-    source.migration.set_parameters(Parameters { max_bandwidth: 1 << 20, downtime_limit_ms: 1 }).unwrap();
+    source
+        .migration
+        .set_parameters(Parameters { max_bandwidth: 1 << 20, downtime_limit_ms: 1, ..Parameters::default() })
+        .unwrap();
     source.migration.migrate(&"exec:cat > /dev/null".parse().unwrap()).unwrap();
     let text = source.registry.register(Place::default(), shared(IrqImage::default())).unwrap_err().to_string();
     assert_eq!(text, "device 'irq' cannot be added while a migration runs");

@@ -9,13 +9,14 @@
 //! | `setup`, `active` at a destination that listens on a socket | `socket-address` |
 //! | `active`, `device`, `cancelling` | `status`, `total-time`, `setup-time`, `expected-downtime`, `ram` |
 //! | `completed` | the same, with `downtime` for `expected-downtime` |
+//! | these two, with capability `xbzrle` | `xbzrle-cache` as well |
 //!
 //! Members of our own, with any status but `none`: `x-ferry-owner` (`source`, `destination` or `unknown`),
 //! `x-ferry-downtime-ms` once known, `x-ferry-rounds` and `x-ferry-downtime-phases` once there are any.
 
 use serde_json::{Map, Value, json};
 use vmferry::channel::Uri;
-use vmferry::control::{MigrationInfo, RamStats, Round, Status};
+use vmferry::control::{MigrationInfo, RamStats, Round, Status, XbzrleStats};
 
 use super::{Context, nothing};
 use crate::address;
@@ -88,6 +89,9 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
             add("expected-downtime", json!(info.expected_downtime_ms));
         }
         add("ram", ram(&info.ram, info.status));
+        if let Some(stats) = &info.xbzrle {
+            add("xbzrle-cache", xbzrle_cache(stats));
+        }
     }
     add("x-ferry-owner", json!(info.owner.name()));
     if let Some(ms) = info.downtime_ms {
@@ -149,6 +153,19 @@ fn ram(ram: &RamStats, status: Status) -> Value {
         "postcopy-bytes": 0,
         "multifd-bytes": 0,
         "dirty-sync-missed-zero-copy": 0,
+    })
+}
+
+fn xbzrle_cache(stats: &XbzrleStats) -> Value {
+    let XbzrleStats { cache_bytes, bytes, pages, cache_misses, cache_miss_rate, encoding_rate, overflows } = *stats;
+    json!({
+        "cache-size": cache_bytes,
+        "bytes": bytes,
+        "pages": pages,
+        "cache-miss": cache_misses,
+        "cache-miss-rate": cache_miss_rate,
+        "encoding-rate": encoding_rate,
+        "overflow": overflows,
     })
 }
 

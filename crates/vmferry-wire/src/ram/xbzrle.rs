@@ -11,6 +11,129 @@
 
 use crate::error::{Reason, WireError};
 
+/// Equal octets within a change that end it. Two are as long as the counts that they would save, and cost a run more.
+const SEPARATOR_OCTETS: usize = 3;
+
+/// Largest count.
+const COUNT_MAX: usize = 0x3fff;
+
+/// How [`encode`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoded {
+    /// The pages are equal: there is no data.
+    Equal,
+    /// The data is in `out`, this many octets.
+    Changed(usize),
+    /// The data would be longer than `out`: the page itself is sent instead.
+    Overflow,
+}
+
+/// Writes to `out` the data that makes `new` of `old`, two pages of one length.
+///
+/// Equal octets are passed over 64 at a time, changed ones 8 at a time. Encoders may cut runs as they like; this one
+/// ends a change at three equal octets.
+///
+/// # Panics
+///
+/// Never: of pages of different lengths, the shorter length counts.
+pub fn encode(old: &[u8], new: &[u8], out: &mut [u8]) -> Encoded {
+    let page = old.len().min(new.len());
+    let (mut at, mut used) = (0_usize, 0_usize);
+    loop {
+        let kept = equal_octets(old.get(at..page).unwrap_or_default(), new.get(at..page).unwrap_or_default());
+        let start = at.saturating_add(kept);
+        if start >= page {
+            return if used == 0 { Encoded::Equal } else { Encoded::Changed(used) };
+        }
+        let mut end = start;
+        loop {
+            let rest = |at: usize| (old.get(at..page).unwrap_or_default(), new.get(at..page).unwrap_or_default());
+            let (ours, theirs) = rest(end);
+            end = end.saturating_add(changed_octets(ours, theirs));
+            let (ours, theirs) = rest(end);
+            // At the end of the page nothing follows, and nothing need be said of what stays.
+            let apart = equal_octets(
+                ours.get(..SEPARATOR_OCTETS).unwrap_or(ours),
+                theirs.get(..SEPARATOR_OCTETS).unwrap_or(theirs),
+            );
+            if apart >= SEPARATOR_OCTETS || apart == ours.len() {
+                break;
+            }
+            end = end.saturating_add(apart);
+        }
+        let changed = new.get(start..end).unwrap_or_default();
+        if kept > COUNT_MAX || changed.len() > COUNT_MAX {
+            return Encoded::Overflow;
+        }
+        let head_octets = count_octets(kept).saturating_add(count_octets(changed.len()));
+        let values_at = used.saturating_add(head_octets);
+        let values_end = values_at.saturating_add(changed.len());
+        let Some(room) = out.get_mut(used..values_end) else { return Encoded::Overflow };
+        let (head, values) = room.split_at_mut(head_octets.min(room.len()));
+        let (zrun, nzrun) = head.split_at_mut(count_octets(kept).min(head.len()));
+        put_count(kept, zrun);
+        put_count(changed.len(), nzrun);
+        values.copy_from_slice(changed);
+        (at, used) = (end, values_end);
+    }
+}
+
+/// Octets of a count.
+fn count_octets(count: usize) -> usize {
+    if count < 0x80 { 1 } else { 2 }
+}
+
+fn put_count(count: usize, out: &mut [u8]) {
+    let low = u8::try_from(count & 0x7f).unwrap_or_default();
+    let high = u8::try_from(count >> 7).unwrap_or(u8::MAX);
+    match out {
+        [only] => *only = low,
+        [first, second] => (*first, *second) = (low | 0x80, high),
+        _ => {}
+    }
+}
+
+/// How many octets at the start are equal.
+fn equal_octets(old: &[u8], new: &[u8]) -> usize {
+    let mut count = 0_usize;
+    let blocks = old.as_chunks::<64>().0.iter().zip(new.as_chunks::<64>().0);
+    count = count.saturating_add(blocks.take_while(|(old, new)| old == new).count().saturating_mul(64));
+    let (old, new) = (old.get(count..).unwrap_or_default(), new.get(count..).unwrap_or_default());
+    for (old, new) in old.as_chunks().0.iter().zip(new.as_chunks().0) {
+        let differs = u64::from_le_bytes(*old) ^ u64::from_le_bytes(*new);
+        count = count.saturating_add(octets_below(differs));
+        if differs != 0 {
+            return count;
+        }
+    }
+    let tail = |octets: &'_ [u8]| octets.len() / 8 * 8;
+    let (old, new) = (old.get(tail(old)..).unwrap_or_default(), new.get(tail(new)..).unwrap_or_default());
+    count.saturating_add(old.iter().zip(new).take_while(|(old, new)| old == new).count())
+}
+
+/// How many octets at the start are all different.
+fn changed_octets(old: &[u8], new: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let mut count = 0_usize;
+    for (old, new) in old.as_chunks().0.iter().zip(new.as_chunks().0) {
+        let differs = u64::from_le_bytes(*old) ^ u64::from_le_bytes(*new);
+        // The lowest bit that is set is the high bit of the first octet that is zero.
+        let zero = differs.wrapping_sub(ONES) & !differs & (ONES << 7);
+        count = count.saturating_add(octets_below(zero));
+        if zero != 0 {
+            return count;
+        }
+    }
+    let tail = |octets: &'_ [u8]| octets.len() / 8 * 8;
+    let (old, new) = (old.get(tail(old)..).unwrap_or_default(), new.get(tail(new)..).unwrap_or_default());
+    count.saturating_add(old.iter().zip(new).take_while(|(old, new)| old != new).count())
+}
+
+/// Octets below the lowest bit that is set; 8 if none is.
+fn octets_below(bits: u64) -> usize {
+    usize::try_from(bits.trailing_zeros() / 8).unwrap_or_default()
+}
+
 /// Changes `page` in place, as `data` says.
 ///
 /// # Errors
@@ -110,5 +233,67 @@ mod tests {
         {
             assert!(apply(data, &mut page).is_err(), "{data:?}");
         }
+    }
+
+    fn delta(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
+        let mut out = vec![0; new.len()];
+        match encode(old, new, &mut out) {
+            Encoded::Equal => Some(Vec::new()),
+            Encoded::Changed(used) => Some(out[..used].to_vec()),
+            Encoded::Overflow => None,
+        }
+    }
+
+    #[test]
+    fn the_verified_difference_is_encoded() {
+        let old = [0x55; 4096];
+        let mut new = old;
+        (new[0], new[0x801]) = (0xd6, 0x82);
+        assert_eq!(delta(&old, &new).unwrap(), b"\x00\x01\xd6\x80\x10\x01\x82");
+    }
+
+    #[test]
+    fn two_equal_octets_stay_in_a_change_and_three_end_it() {
+        let old = [0; 64];
+        let mut new = old;
+        (new[5], new[8], new[12]) = (1, 2, 3);
+        assert_eq!(delta(&old, &new).unwrap(), b"\x05\x04\x01\0\0\x02\x03\x01\x03");
+        (new[62], new[63]) = (4, 5);
+        assert_eq!(delta(&old, &new).unwrap()[9..], *b"\x31\x02\x04\x05");
+    }
+
+    /// Changes of every length at every place and distance, each against the decoder.
+    #[test]
+    fn what_is_encoded_decodes_to_the_new_page() {
+        const PAGE: usize = 200;
+        let old: Vec<u8> = (0..PAGE).map(|at| u8::try_from(at * 7 % 256).unwrap()).collect();
+        for start in 0..PAGE {
+            for len in (1..20).chain([64, 65, 127, 128, 129, 200]) {
+                for gap in [1, 2, 3, 4, 9, 70, 131] {
+                    let mut new = old.clone();
+                    let ends = [start, start + len + gap];
+                    ends.iter().for_each(|from| new.iter_mut().skip(*from).take(len).for_each(|octet| *octet ^= 0x81));
+                    let Some(data) = delta(&old, &new) else { continue };
+                    let mut page = old.clone();
+                    apply(&data, &mut page).unwrap();
+                    assert!(page == new, "{start} {len} {gap}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn data_that_is_longer_than_the_page_is_given_up() {
+        let (old, new) = ([0; 4096], [1; 4096]);
+        assert_eq!(encode(&old, &new, &mut [0; 4096]), Encoded::Overflow);
+        let mut half = old;
+        half[..4000].fill(1);
+        assert_eq!(encode(&old, &half, &mut [0; 4096]), Encoded::Changed(4003));
+        assert_eq!(encode(&old, &half, &mut [0; 4002]), Encoded::Overflow);
+        assert_eq!(encode(&old, &old, &mut []), Encoded::Equal);
+        // No count reaches as far.
+        let (old, mut far) = (vec![0; 1 << 15], vec![0; 1 << 15]);
+        far[20_000] = 1;
+        assert_eq!(encode(&old, &far, &mut [0; 64]), Encoded::Overflow);
     }
 }

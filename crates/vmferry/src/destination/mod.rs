@@ -5,6 +5,7 @@
 
 mod arrival;
 mod huge_cost;
+mod inflate;
 mod ram;
 mod reader;
 mod sections;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use vmferry_wire::Decoded;
 use vmferry_wire::ram::block_list::{BlockEntry, BlockList, EntryLayout};
-use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header};
+use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header, xbzrle};
 use vmstate::Input;
 
 use super::arrival::Arrival;
+use super::inflate::Inflate;
 use super::reader::{mismatch, next, read_error};
 use crate::dirty::PageSet;
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
@@ -33,6 +34,7 @@ pub(super) struct RamLoader {
     /// Pages of each block that may hold something: what was populated when the list came, and what arrived since. The
     /// rest is zero already.
     held: Vec<PageSet>,
+    inflate: Inflate,
     /// Pages taken: with content, of zeros.
     pub(super) normal_pages: u64,
     pub(super) zero_pages: u64,
@@ -41,7 +43,7 @@ pub(super) struct RamLoader {
 /// What to do behind a record's header.
 enum Next {
     Blocks(u64),
-    Page { block: usize, offset: u64, kind: PageKind },
+    Page { block: usize, offset: u64, kind: PageKind, octets: u32 },
     End,
     Nothing,
 }
@@ -54,6 +56,7 @@ impl RamLoader {
             current: None,
             arrival: Arrival::default(),
             held: Vec::new(),
+            inflate: Inflate::default(),
             normal_pages: 0,
             zero_pages: 0,
         }
@@ -69,7 +72,7 @@ impl RamLoader {
         loop {
             match self.next_record(input)? {
                 Next::Blocks(total) => self.read_list(input, total)?,
-                Next::Page { block, offset, kind } => self.read_page(input, block, offset, kind)?,
+                Next::Page { block, offset, kind, octets } => self.read_page(input, block, offset, kind, octets)?,
                 Next::End => return Ok(()),
                 Next::Nothing => {}
             }
@@ -114,18 +117,17 @@ impl RamLoader {
                 .ok_or_else(|| mismatch(offset, "the first page record", "without the name of a block", "with it"))?,
         };
         self.current = Some(block);
-        if !matches!(page.kind, PageKind::Normal | PageKind::Zero) {
-            return Err(mismatch(
-                offset,
-                "a page record",
-                format!("of kind {:?}", page.kind),
-                "normal and zero pages: turn xbzrle and compress off at the source",
-            ));
-        }
-        Ok(Next::Page { block, offset: page.offset, kind: page.kind })
+        Ok(Next::Page { block, offset: page.offset, kind: page.kind, octets: page.contents_bytes })
     }
 
-    fn read_page(&mut self, input: &mut Input<'_>, index: usize, offset: u64, kind: PageKind) -> Result<(), Error> {
+    fn read_page(
+        &mut self,
+        input: &mut Input<'_>,
+        index: usize,
+        offset: u64,
+        kind: PageKind,
+        octets: u32,
+    ) -> Result<(), Error> {
         let Some(block) = self.blocks.get(index) else { return Ok(()) };
         if offset >= block.used_len() {
             return Err(mismatch(
@@ -135,22 +137,40 @@ impl RamLoader {
                 format!("below its length of {:#x}", block.used_len()),
             ));
         }
-        if kind == PageKind::Zero {
-            self.clear_page(index, offset)?;
-            return self.read_zero_pages(input, index);
+        match kind {
+            PageKind::Zero => {
+                self.clear_page(index, offset)?;
+                return self.read_zero_pages(input, index);
+            }
+            PageKind::Normal => self.arrival.page(index, &**block, offset, input.buffered()),
+            PageKind::Xbzrle | PageKind::Compressed => {}
         }
         self.normal_pages += 1;
         if let Some(held) = self.held.get_mut(index) {
             held.add_range(page_number(offset), 1);
         }
-        self.arrival.page(index, &**block, offset, input.buffered());
         let start = input.offset();
-        let page = input.peek(TARGET_PAGE).map_err(|error| read_error(error, start))?;
-        if page.len() < TARGET_PAGE {
-            return Err(Error::new(Side::Destination, ErrorKind::Truncated { offset: start + page.len() as u64 }));
+        let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
+        let data = input.peek(wanted).map_err(|error| read_error(error, start))?;
+        if data.len() < wanted {
+            return Err(Error::new(Side::Destination, ErrorKind::Truncated { offset: start + data.len() as u64 }));
         }
-        block.write(offset, page).at(Side::Destination)?;
-        input.consume(TARGET_PAGE);
+        match kind {
+            PageKind::Xbzrle => {
+                let mut page = ZERO_PAGE;
+                block.read(offset, &mut page).at(Side::Destination)?;
+                xbzrle::apply(data, &mut page).map_err(|error| error.at(start)).at(Side::Destination)?;
+                block.write(offset, &page).at(Side::Destination)?;
+            }
+            PageKind::Compressed => {
+                let page = self.inflate.page(data).map_err(|found| {
+                    mismatch(start, "the zlib stream of a compressed page", found, "one that is whole and makes a page")
+                })?;
+                block.write(offset, page).at(Side::Destination)?;
+            }
+            PageKind::Normal | PageKind::Zero => block.write(offset, data).at(Side::Destination)?,
+        }
+        input.consume(wanted);
         Ok(())
     }
 

@@ -52,8 +52,8 @@ impl Account {
 
     pub(super) fn sent(&mut self, sent: Sent) {
         self.sent_bytes(sent.bytes);
-        self.pace.sent(0, sent.normal_pages + sent.zero_pages);
-        self.round.pages_sent += sent.normal_pages;
+        self.pace.sent(0, sent.pages() - sent.unchanged_pages);
+        self.round.pages_sent += sent.normal_pages + sent.xbzrle_pages;
         self.round.zero_pages += sent.zero_pages;
         self.ram.normal_pages += sent.normal_pages;
         self.ram.zero_pages += sent.zero_pages;

@@ -11,6 +11,7 @@ pub(crate) mod return_path;
 pub(crate) mod runs;
 
 mod account;
+mod xbzrle;
 
 use std::collections::VecDeque;
 use std::io;
@@ -37,7 +38,7 @@ use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::advice;
 use crate::channel::{Channel, Interrupt};
-use crate::control::{Owner, RunState, Status};
+use crate::control::{Capabilities, Owner, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
@@ -76,12 +77,13 @@ pub(crate) struct Context {
 
 /// Moves the guest over `channel`; returns when it is over.
 pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
-    let return_path = context.shared.capabilities().return_path;
+    let Capabilities { return_path, xbzrle, .. } = *context.shared.capabilities();
+    let cache_bytes = xbzrle.then_some(context.shared.parameters().xbzrle_cache_bytes);
     let (protocol, actions) = Source::begin(channel.transport(), return_path);
     let mut driver = Driver {
         protocol,
         actions: actions.into(),
-        ram: RamSender::new(named_blocks(&*context.machine)?),
+        ram: RamSender::new(named_blocks(&*context.machine)?, cache_bytes),
         account: Account::new(context.started),
         before: context.machine.run_state(),
         early_devices: Vec::new(),
@@ -317,6 +319,7 @@ impl Driver {
             self.account.refresh(&self.context, self.ram.runs.remaining_pages(), false);
             return Ok(SourceEvent::Done);
         }
+        self.ram.set_xbzrle_cache_bytes(parameters.xbzrle_cache_bytes);
         let pages = usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, PAGES_PER_PART);
         self.send_part(pages)?;
         let remaining = self.ram.runs.remaining_pages();
@@ -345,13 +348,14 @@ impl Driver {
         let log = self.context.machine.dirty_log();
         let sent = self.ram.send(channel, log, pages, &head, &tail).doing(Side::Source, "sending RAM")?;
         self.account.sent(sent);
-        Ok(sent.normal_pages + sent.zero_pages)
+        Ok(sent.pages())
     }
 
     fn synchronise(&mut self) -> Result<(), Error> {
-        let dirty = self.ram.runs.synchronise(self.context.machine.dirty_log());
+        let dirty = self.ram.synchronise(self.context.machine.dirty_log());
         let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
         self.account.synchronised(&self.context, dirty);
+        self.context.shared.info().xbzrle = self.ram.xbzrle_stats();
         Ok(())
     }
 
@@ -381,7 +385,9 @@ impl Driver {
             Element::Command(Command::SwitchoverStart).encode(&mut out);
             self.write(&out, "announcing the switch-over")?;
         }
+        self.ram.begin_last_stage();
         while self.send_part(usize::MAX)? > 0 {}
+        self.context.shared.info().xbzrle = self.ram.xbzrle_stats();
         let mut out = Vec::new();
         SectionHeader::End { section_id: RAM_SECTION_ID }.encode(&mut out);
         Record::encode_eos(&mut out);

@@ -79,7 +79,6 @@ impl Runs {
     }
 
     /// Whether every page was given out at least once.
-    #[cfg(test)]
     #[must_use]
     pub(crate) fn is_first_pass_over(&self) -> bool {
         self.passes > 0 && self.stretch.is_none()

@@ -11,7 +11,7 @@ use vm_memory::{Bytes as _, VolatileMemory as _};
 use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
-use vmferry::dirty::{DirtyLog, SoftDirtyLog, WriteProtectLog};
+use vmferry::dirty::{DirtyLog, PageSet, SoftDirtyLog, WriteProtectLog};
 use vmferry::memory::{MappedBlock, RamBlock};
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
 
@@ -69,8 +69,10 @@ pub struct TestMachine {
     parked: Arc<AtomicBool>,
     ended: Arc<AtomicBool>,
     pub events: Mutex<Vec<Event>>,
-    /// Pages a burst and the pause behind it, in microseconds: the dirty rate.
+    /// The pause behind each burst of pages, in microseconds: the dirty rate.
     pub pause_us: Arc<AtomicU64>,
+    /// While set, some pages are dirty at each synchronisation, whatever the guest gets to do: no migration converges.
+    pub keeps_dirty: Arc<AtomicBool>,
     guest: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -120,6 +122,8 @@ impl TestMachine {
         registry: Registry,
     ) -> Arc<Self> {
         let ram = blocks.iter().map(|block| Arc::new(block.clone()) as Arc<dyn RamBlock>).collect();
+        let keeps_dirty = Arc::new(AtomicBool::new(false));
+        let log = Box::new(InsistentLog { log, keeps_dirty: Arc::clone(&keeps_dirty) });
         let machine = Arc::new(Self {
             machine_type: machine_type.to_owned(),
             announces_switchover: AtomicBool::new(true),
@@ -133,6 +137,7 @@ impl TestMachine {
             ended: Arc::new(AtomicBool::new(false)),
             events: Mutex::default(),
             pause_us: Arc::new(AtomicU64::new(200)),
+            keeps_dirty,
             guest: Mutex::default(),
         });
         *machine.guest.lock().unwrap() = Some(machine.spawn_guest());
@@ -186,6 +191,32 @@ impl TestMachine {
         while self.state().pass < goal {
             thread::sleep(std::time::Duration::from_millis(1));
         }
+    }
+}
+
+/// A log that reports some pages as dirty while it is told to.
+struct InsistentLog {
+    log: Box<dyn DirtyLog>,
+    keeps_dirty: Arc<AtomicBool>,
+}
+
+impl DirtyLog for InsistentLog {
+    fn start(&self) -> std::io::Result<()> {
+        self.log.start()
+    }
+
+    fn stop(&self) {
+        self.log.stop();
+    }
+
+    fn sync(&self, pages: &mut [PageSet]) -> std::io::Result<u64> {
+        let dirty = self.log.sync(pages)?;
+        let insists = self.keeps_dirty.load(Ordering::Relaxed);
+        Ok(dirty + pages.first_mut().filter(|_| insists).map_or(0, |set| set.add_range(0, 16)))
+    }
+
+    fn clear(&self, block: usize, first: usize, count: usize) -> std::io::Result<()> {
+        self.log.clear(block, first, count)
     }
 }
 

@@ -1,0 +1,220 @@
+//! The settings as tables: one line for each parameter and capability, with its name, its range, and its place in the
+//! engine's settings.
+//!
+//! Source: `docs/spec/control.md` sections 3 and 4. Names and ranges are QEMU's; what has no meaning here has no line.
+
+use serde_json::Value;
+use vmferry::control::{Capabilities, Parameters};
+
+use crate::arguments::Arguments;
+use crate::error::CommandError;
+
+/// The value of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setting {
+    Int(u64),
+}
+
+/// What a parameter accepts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Accepts {
+    /// From, to, unit.
+    Int(u64, u64, &'static str),
+    /// Powers of two, from, unit.
+    PowerOfTwo(u64, &'static str),
+}
+
+/// A line of the table.
+pub(crate) struct Parameter {
+    pub(crate) name: &'static str,
+    accepts: Accepts,
+    read: fn(&Parameters) -> Setting,
+    write: fn(&mut Parameters, Setting),
+}
+
+macro_rules! parameter {
+    ($name:literal, $accepts:expr, $variant:ident, $($place:ident).+) => {
+        Parameter {
+            name: $name,
+            accepts: $accepts,
+            read: |parameters| Setting::$variant(parameters.$($place).+),
+            write: |parameters, setting| {
+                let Setting::$variant(value) = setting;
+                parameters.$($place).+ = value;
+            },
+        }
+    };
+}
+
+/// The parameters, in QEMU's order.
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    parameter!("max-bandwidth", Accepts::Int(0, u64::MAX, "bytes per second"), Int, max_bandwidth),
+    parameter!(
+        "downtime-limit",
+        Accepts::Int(0, Parameters::DOWNTIME_LIMIT_MAX_MS, "milliseconds"),
+        Int,
+        downtime_limit_ms
+    ),
+    parameter!("xbzrle-cache-size", Accepts::PowerOfTwo(4096, "bytes"), Int, xbzrle_cache_bytes),
+];
+
+impl Parameter {
+    pub(crate) fn value(&self, parameters: &Parameters) -> Value {
+        match (self.read)(parameters) {
+            Setting::Int(value) => value.into(),
+        }
+    }
+
+    /// Takes the parameter out of `arguments`, if it is there, and checks its range.
+    fn take(&self, arguments: &mut Arguments) -> Result<Option<Setting>, CommandError> {
+        let name = self.name;
+        let refused = |accepted: String, found: String| {
+            Err(CommandError::generic(format!("parameter '{name}' expects {accepted}, found {found}")))
+        };
+        match self.accepts {
+            Accepts::Int(from, to, unit) => match arguments.optional_u64(name)? {
+                Some(value) if !(from..=to).contains(&value) => {
+                    refused(format!("{from} to {to} {unit}"), value.to_string())
+                }
+                value => Ok(value.map(Setting::Int)),
+            },
+            Accepts::PowerOfTwo(from, unit) => match arguments.optional_u64(name)? {
+                Some(value) if value < from || !value.is_power_of_two() => {
+                    refused(format!("a power of two, {from} {unit} or more"), value.to_string())
+                }
+                value => Ok(value.map(Setting::Int)),
+            },
+        }
+    }
+}
+
+/// Which parameters to change, and to what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParametersUpdate(Vec<(&'static str, Setting)>);
+
+impl ParametersUpdate {
+    /// Takes what it knows out of `arguments`.
+    pub(crate) fn take(arguments: &mut Arguments) -> Result<Self, CommandError> {
+        let mut changes = Vec::new();
+        for parameter in PARAMETERS {
+            if let Some(setting) = parameter.take(arguments)? {
+                changes.push((parameter.name, setting));
+            }
+        }
+        Ok(Self(changes))
+    }
+
+    /// The parameters after the change.
+    #[must_use]
+    pub fn applied_to(self, mut parameters: Parameters) -> Parameters {
+        for (name, setting) in self.0 {
+            if let Some(parameter) = PARAMETERS.iter().find(|parameter| parameter.name == name) {
+                (parameter.write)(&mut parameters, setting);
+            }
+        }
+        parameters
+    }
+}
+
+/// A line of the table of capabilities.
+pub(crate) struct Capability {
+    pub(crate) name: &'static str,
+    pub(crate) place: fn(&mut Capabilities) -> &mut bool,
+}
+
+macro_rules! capability {
+    ($name:literal, $place:ident) => {
+        Capability { name: $name, place: |capabilities| &mut capabilities.$place }
+    };
+}
+
+/// The capabilities, in QEMU's order.
+pub(crate) const CAPABILITIES: &[Capability] =
+    &[capability!("xbzrle", xbzrle), capability!("events", events), capability!("return-path", return_path)];
+
+/// Which capabilities to change, and to what.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CapabilitiesUpdate(Vec<(&'static str, bool)>);
+
+impl CapabilitiesUpdate {
+    /// Adds a change; of a name that is repeated the last one counts. False if there is no such capability.
+    pub(crate) fn add(&mut self, name: &str, state: bool) -> bool {
+        let known = CAPABILITIES.iter().find(|capability| capability.name == name);
+        self.0.extend(known.map(|capability| (capability.name, state)));
+        known.is_some()
+    }
+
+    /// The capabilities after the change.
+    #[must_use]
+    pub fn applied_to(self, mut capabilities: Capabilities) -> Capabilities {
+        for (name, state) in self.0 {
+            if let Some(capability) = CAPABILITIES.iter().find(|capability| capability.name == name) {
+                *(capability.place)(&mut capabilities) = state;
+            }
+        }
+        capabilities
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn update(arguments: Value) -> Result<Parameters, CommandError> {
+        let Value::Object(members) = arguments else { panic!("no object") };
+        let mut arguments = Arguments::new(members);
+        let update = ParametersUpdate::take(&mut arguments)?;
+        arguments.finish()?;
+        Ok(update.applied_to(Parameters::default()))
+    }
+
+    /// Each line reads back what it wrote, whatever the others hold.
+    #[test]
+    fn each_parameter_has_a_place_of_its_own() {
+        for parameter in PARAMETERS {
+            let settings: Vec<Value> = match parameter.accepts {
+                Accepts::Int(from, to, _) => vec![from.into(), to.into()],
+                Accepts::PowerOfTwo(from, _) => vec![from.into(), (1_u64 << 40).into()],
+            };
+            for setting in settings {
+                let after = update(json!({ parameter.name: setting })).unwrap();
+                assert_eq!(parameter.value(&after), setting, "{}", parameter.name);
+                let others = PARAMETERS.iter().filter(|other| other.name != parameter.name);
+                for other in others {
+                    assert_eq!(other.value(&after), other.value(&Parameters::default()), "{}", other.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_capability_has_a_place_of_its_own() {
+        for capability in CAPABILITIES {
+            for state in [true, false] {
+                let mut update = CapabilitiesUpdate::default();
+                assert!(update.add(capability.name, state));
+                let mut after = update.applied_to(Capabilities::default());
+                for other in CAPABILITIES {
+                    let expected = *(other.place)(&mut Capabilities::default());
+                    let expected = if other.name == capability.name { state } else { expected };
+                    assert_eq!(*(other.place)(&mut after), expected, "{}", other.name);
+                }
+            }
+        }
+        assert!(!CapabilitiesUpdate::default().add("unknown", true));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_with_what_is_accepted() {
+        for (arguments, text) in [
+            (json!({"xbzrle-cache-size": 12288}), "a power of two, 4096 bytes or more, found 12288"),
+            (json!({"xbzrle-cache-size": 2048}), "a power of two, 4096 bytes or more, found 2048"),
+            (json!({"downtime-limit": 2_000_001}), "0 to 2000000 milliseconds, found 2000001"),
+        ] {
+            let error = update(arguments).unwrap_err();
+            assert!(error.desc.ends_with(text), "{error}");
+        }
+    }
+}
