@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use vmferry::control::{Capabilities, Parameters};
+use vmferry::convergence::OvertimeAction;
 
 use crate::arguments::Arguments;
 use crate::error::CommandError;
@@ -13,6 +14,8 @@ use crate::error::CommandError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Setting {
     Int(u64),
+    Bool(bool),
+    Word(&'static str),
 }
 
 /// What a parameter accepts.
@@ -22,6 +25,8 @@ pub(crate) enum Accepts {
     Int(u64, u64, &'static str),
     /// Powers of two, from, unit.
     PowerOfTwo(u64, &'static str),
+    Bool,
+    Words(&'static [&'static str]),
 }
 
 /// A line of the table.
@@ -39,8 +44,9 @@ macro_rules! parameter {
             accepts: $accepts,
             read: |parameters| Setting::$variant(parameters.$($place).+),
             write: |parameters, setting| {
-                let Setting::$variant(value) = setting;
-                parameters.$($place).+ = value;
+                if let Setting::$variant(value) = setting {
+                    parameters.$($place).+ = value;
+                }
             },
         }
     };
@@ -48,6 +54,12 @@ macro_rules! parameter {
 
 /// The parameters, in QEMU's order.
 pub(crate) const PARAMETERS: &[Parameter] = &[
+    parameter!("throttle-trigger-threshold", Accepts::Int(1, 100, "per cent"), Int, throttle.trigger_percent),
+    parameter!("cpu-throttle-initial", Accepts::Int(1, 99, "per cent"), Int, throttle.initial_percent),
+    parameter!("cpu-throttle-increment", Accepts::Int(1, 99, "per cent"), Int, throttle.increment_percent),
+    parameter!("cpu-throttle-tailslow", Accepts::Bool, Bool, throttle.is_tail_slow),
+    // The engine knows that it is no less than `cpu-throttle-initial`.
+    parameter!("max-cpu-throttle", Accepts::Int(1, 99, "per cent"), Int, throttle.max_percent),
     parameter!("max-bandwidth", Accepts::Int(0, u64::MAX, "bytes per second"), Int, max_bandwidth),
     parameter!(
         "downtime-limit",
@@ -55,13 +67,43 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         Int,
         downtime_limit_ms
     ),
+    parameter!(
+        "avail-switchover-bandwidth",
+        Accepts::Int(0, u64::MAX, "bytes per second"),
+        Int,
+        avail_switchover_bandwidth
+    ),
     parameter!("xbzrle-cache-size", Accepts::PowerOfTwo(4096, "bytes"), Int, xbzrle_cache_bytes),
+    // Our own.
+    parameter!(
+        "x-ferry-downtime-limit-max",
+        Accepts::Int(0, Parameters::DOWNTIME_LIMIT_MAX_MS, "milliseconds"),
+        Int,
+        downtime_limit_max_ms
+    ),
+    parameter!("x-ferry-total-time-limit", Accepts::Int(0, u64::MAX, "milliseconds"), Int, total_time_limit_ms),
+    Parameter {
+        name: "x-ferry-total-time-action",
+        accepts: Accepts::Words(&["cancel", "pause"]),
+        read: |parameters| {
+            Setting::Word(match parameters.overtime_action {
+                OvertimeAction::Cancel => "cancel",
+                OvertimeAction::Pause => "pause",
+            })
+        },
+        write: |parameters, setting| {
+            let is_pause = setting == Setting::Word("pause");
+            parameters.overtime_action = if is_pause { OvertimeAction::Pause } else { OvertimeAction::Cancel };
+        },
+    },
 ];
 
 impl Parameter {
     pub(crate) fn value(&self, parameters: &Parameters) -> Value {
         match (self.read)(parameters) {
             Setting::Int(value) => value.into(),
+            Setting::Bool(value) => value.into(),
+            Setting::Word(value) => value.into(),
         }
     }
 
@@ -83,6 +125,14 @@ impl Parameter {
                     refused(format!("a power of two, {from} {unit} or more"), value.to_string())
                 }
                 value => Ok(value.map(Setting::Int)),
+            },
+            Accepts::Bool => Ok(arguments.optional_bool(name)?.map(Setting::Bool)),
+            Accepts::Words(words) => match arguments.optional_string(name)? {
+                None => Ok(None),
+                Some(text) => match words.iter().find(|word| **word == text) {
+                    Some(word) => Ok(Some(Setting::Word(word))),
+                    None => refused(format!("one of {}", words.join(", ")), format!("'{text}'")),
+                },
             },
         }
     }
@@ -129,8 +179,12 @@ macro_rules! capability {
 }
 
 /// The capabilities, in QEMU's order.
-pub(crate) const CAPABILITIES: &[Capability] =
-    &[capability!("xbzrle", xbzrle), capability!("events", events), capability!("return-path", return_path)];
+pub(crate) const CAPABILITIES: &[Capability] = &[
+    capability!("xbzrle", xbzrle),
+    capability!("auto-converge", auto_converge),
+    capability!("events", events),
+    capability!("return-path", return_path),
+];
 
 /// Which capabilities to change, and to what.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -176,6 +230,8 @@ mod tests {
         for parameter in PARAMETERS {
             let settings: Vec<Value> = match parameter.accepts {
                 Accepts::Int(from, to, _) => vec![from.into(), to.into()],
+                Accepts::Bool => vec![false.into(), true.into()],
+                Accepts::Words(words) => words.iter().map(|word| (*word).into()).collect(),
                 Accepts::PowerOfTwo(from, _) => vec![from.into(), (1_u64 << 40).into()],
             };
             for setting in settings {
@@ -211,6 +267,8 @@ mod tests {
         for (arguments, text) in [
             (json!({"xbzrle-cache-size": 12288}), "a power of two, 4096 bytes or more, found 12288"),
             (json!({"xbzrle-cache-size": 2048}), "a power of two, 4096 bytes or more, found 2048"),
+            (json!({"cpu-throttle-initial": 0}), "1 to 99 per cent, found 0"),
+            (json!({"x-ferry-total-time-action": "postcopy"}), "one of cancel, pause, found 'postcopy'"),
             (json!({"downtime-limit": 2_000_001}), "0 to 2000000 milliseconds, found 2000001"),
         ] {
             let error = update(arguments).unwrap_err();

@@ -5,6 +5,7 @@ pub mod devices;
 pub mod guest;
 pub mod instance;
 pub mod machine;
+mod throttle;
 
 /// The code in the project's front page compiles.
 #[cfg(doctest)]

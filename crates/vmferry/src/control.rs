@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::convergence::{OvertimeAction, Settings, ThrottleParameters};
 use crate::memory::TARGET_PAGE_BYTES;
 
 /// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
@@ -16,11 +17,34 @@ pub struct Parameters {
     pub max_bandwidth: u64,
     /// Bytes of pages that capability `xbzrle` remembers; a power of two, a page or more. Default 64 MiB.
     pub xbzrle_cache_bytes: u64,
+    /// Bytes per second that the last pages will have; 0, the default, is to be measured.
+    pub avail_switchover_bandwidth: u64,
+    /// How capability `auto-converge` throttles the vCPUs.
+    pub throttle: ThrottleParameters,
+    /// Longest pause that a guest is given that does not converge, in milliseconds, 0 ..= 2 000 000: the limit is
+    /// doubled each time that it stalls, up to this. 0, the default, is no such ramp. Our own.
+    pub downtime_limit_max_ms: u64,
+    /// Longest time before the guest is stopped, in milliseconds; 0, the default, is any. Our own.
+    pub total_time_limit_ms: u64,
+    /// What becomes of a migration that takes longer. Our own.
+    pub overtime_action: OvertimeAction,
 }
 
 impl Parameters {
     /// Largest accepted `downtime-limit`, in milliseconds.
     pub const DOWNTIME_LIMIT_MAX_MS: u64 = 2_000_000;
+
+    /// What the model of convergence goes by.
+    #[must_use]
+    pub fn convergence(&self, capabilities: &Capabilities) -> Settings {
+        Settings {
+            downtime_limit_ms: self.downtime_limit_ms,
+            downtime_limit_max_ms: self.downtime_limit_max_ms,
+            avail_switchover_bandwidth: self.avail_switchover_bandwidth,
+            throttle: capabilities.auto_converge.then_some(self.throttle),
+            total_time_limit_ms: self.total_time_limit_ms,
+        }
+    }
 
     /// The first parameter that is outside its range: what it is, and what is accepted.
     #[must_use]
@@ -28,6 +52,13 @@ impl Parameters {
         if self.downtime_limit_ms > Self::DOWNTIME_LIMIT_MAX_MS {
             let (found, most) = (self.downtime_limit_ms, Self::DOWNTIME_LIMIT_MAX_MS);
             return Some(format!("downtime-limit is {found} ms; accepted are 0 to {most} ms"));
+        }
+        if self.downtime_limit_max_ms > Self::DOWNTIME_LIMIT_MAX_MS {
+            let (found, most) = (self.downtime_limit_max_ms, Self::DOWNTIME_LIMIT_MAX_MS);
+            return Some(format!("x-ferry-downtime-limit-max is {found} ms; accepted are 0 to {most} ms"));
+        }
+        if let Some(fault) = self.throttle.fault() {
+            return Some(fault);
         }
         if !self.xbzrle_cache_bytes.is_power_of_two() || self.xbzrle_cache_bytes < TARGET_PAGE_BYTES {
             let found = self.xbzrle_cache_bytes;
@@ -41,7 +72,16 @@ impl Parameters {
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { downtime_limit_ms: 300, max_bandwidth: 128 << 20, xbzrle_cache_bytes: 64 << 20 }
+        Self {
+            downtime_limit_ms: 300,
+            max_bandwidth: 128 << 20,
+            xbzrle_cache_bytes: 64 << 20,
+            avail_switchover_bandwidth: 0,
+            throttle: ThrottleParameters::default(),
+            downtime_limit_max_ms: 0,
+            total_time_limit_ms: 0,
+            overtime_action: OvertimeAction::default(),
+        }
     }
 }
 
@@ -56,11 +96,14 @@ pub struct Capabilities {
     pub return_path: bool,
     /// Pages that were sent before go as differences, from the second pass on; the source's alone. Default off.
     pub xbzrle: bool,
+    /// The vCPUs of a guest that does not converge are throttled ([`Parameters::throttle`]); the source's alone, and
+    /// only where the machine can. Default off.
+    pub auto_converge: bool,
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { events: false, return_path: true, xbzrle: false }
+        Self { events: false, return_path: true, xbzrle: false, auto_converge: false }
     }
 }
 
@@ -289,6 +332,10 @@ pub struct MigrationInfo {
     pub downtime_ms: Option<f64>,
     /// RAM counters.
     pub ram: RamStats,
+    /// Per cent of its time that each vCPU is made to sleep; `None` while they run freely.
+    pub cpu_throttle_percent: Option<u8>,
+    /// The last rounds brought no progress: with these settings the guest does not converge.
+    pub is_stalled: bool,
     /// With capability `xbzrle`, at the source.
     pub xbzrle: Option<XbzrleStats>,
     /// Rounds so far.

@@ -85,9 +85,22 @@ pub enum ErrorKind {
     /// The operator cancelled.
     #[error("the migration was cancelled")]
     Cancelled,
+    /// The migration took longer than it may.
+    #[error("the migration did not converge within x-ferry-total-time-limit, {limit_ms} ms")]
+    Overtime {
+        /// The limit.
+        limit_ms: u64,
+    },
     /// A request that does not fit the state of things.
     #[error("{0}")]
     State(String),
+}
+
+impl ErrorKind {
+    /// Whether the migration was ended on purpose.
+    pub(crate) fn is_cancellation(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::Overtime { .. })
+    }
 }
 
 #[derive(Debug)]

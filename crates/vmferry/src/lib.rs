@@ -68,6 +68,7 @@
 mod advice;
 pub mod channel;
 pub mod control;
+pub mod convergence;
 mod destination;
 pub mod dirty;
 mod error;

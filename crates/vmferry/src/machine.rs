@@ -60,6 +60,17 @@ pub trait Machine: Send + Sync + 'static {
     /// The guest cannot be started.
     fn start(&self) -> Result<(), Refused>;
 
+    /// Makes each vCPU sleep `percent` per cent of its time, 0 to 99; 0 lets it run freely. A stop ends a sleep. Called
+    /// with 0 to learn whether the machine can do this at all.
+    ///
+    /// # Errors
+    ///
+    /// The machine cannot throttle its vCPUs: capability `auto-converge` is refused.
+    fn throttle(&self, percent: u8) -> Result<(), Refused> {
+        let _ = percent;
+        Err(Refused::new("this machine cannot throttle its vCPUs"))
+    }
+
     /// Passes an event of the migration to the control plane. Must not block.
     fn emit(&self, event: Event);
 }

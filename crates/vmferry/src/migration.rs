@@ -103,10 +103,14 @@ impl Migration {
     ///
     /// # Errors
     ///
-    /// A migration runs.
+    /// A migration runs, or the machine cannot do what is asked for.
     pub fn set_capabilities(&self, capabilities: Capabilities) -> Result<(), Error> {
         if self.info().status.is_running() {
             return Err(state("capabilities are fixed while a migration runs"));
+        }
+        if capabilities.auto_converge {
+            let refused = |refused| state(format!("auto-converge cannot be turned on: {refused}"));
+            self.machine.throttle(0).map_err(refused)?;
         }
         *self.shared.capabilities() = capabilities;
         Ok(())

@@ -9,10 +9,12 @@
 //! | `setup`, `active` at a destination that listens on a socket | `socket-address` |
 //! | `active`, `device`, `cancelling` | `status`, `total-time`, `setup-time`, `expected-downtime`, `ram` |
 //! | `completed` | the same, with `downtime` for `expected-downtime` |
+//! | these two, while the vCPUs are throttled | `cpu-throttle-percentage` as well |
 //! | these two, with capability `xbzrle` | `xbzrle-cache` as well |
 //!
 //! Members of our own, with any status but `none`: `x-ferry-owner` (`source`, `destination` or `unknown`),
-//! `x-ferry-downtime-ms` once known, `x-ferry-rounds` and `x-ferry-downtime-phases` once there are any.
+//! `x-ferry-stalled: true` while the last rounds brought no progress; `x-ferry-downtime-ms` once known,
+//! `x-ferry-rounds` and `x-ferry-downtime-phases` once there are any.
 
 use serde_json::{Map, Value, json};
 use vmferry::channel::Uri;
@@ -89,9 +91,15 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
             add("expected-downtime", json!(info.expected_downtime_ms));
         }
         add("ram", ram(&info.ram, info.status));
+        if let Some(percent) = info.cpu_throttle_percent {
+            add("cpu-throttle-percentage", json!(percent));
+        }
         if let Some(stats) = &info.xbzrle {
             add("xbzrle-cache", xbzrle_cache(stats));
         }
+    }
+    if info.is_stalled && info.status.is_running() {
+        add("x-ferry-stalled", json!(true));
     }
     add("x-ferry-owner", json!(info.owner.name()));
     if let Some(ms) = info.downtime_ms {

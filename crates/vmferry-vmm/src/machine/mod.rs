@@ -327,6 +327,11 @@ impl Machine for FerryVirt {
         Ok(())
     }
 
+    fn throttle(&self, percent: u8) -> Result<(), Refused> {
+        self.vcpu.throttle(percent);
+        Ok(())
+    }
+
     fn emit(&self, event: Event) {
         (self.events.0)(event);
     }

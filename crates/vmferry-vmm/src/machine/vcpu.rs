@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vmferry::control::RunState;
 
@@ -18,6 +18,7 @@ use super::board::{Board, BoardBus, lock};
 use crate::cpu::{Exit, Hart};
 use crate::devices::clock::HostClock;
 use crate::devices::finisher::Finish;
+use crate::throttle::Throttle;
 
 /// Instructions between two looks at time and stop requests: about a tenth of a millisecond.
 const QUANTUM: u64 = 20_000;
@@ -46,6 +47,7 @@ struct Shared {
     changed: Condvar,
     /// Looked at between quanta, without the lock.
     must_park: AtomicBool,
+    throttle: Throttle,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Vcpu {
             state: Mutex::new(State { run_state, left: run_state, is_parked: true, quits: false }),
             changed: Condvar::new(),
             must_park: AtomicBool::new(true),
+            throttle: Throttle::default(),
         });
         let thread = {
             let shared = Arc::clone(&shared);
@@ -95,6 +98,11 @@ impl Vcpu {
 
     pub(super) fn run_state(&self) -> RunState {
         self.shared.state().run_state
+    }
+
+    /// Makes the hart sleep `percent` per cent of its time.
+    pub(super) fn throttle(&self, percent: u8) {
+        self.shared.throttle.set(percent);
     }
 
     /// Parks the hart and enters `run_state`; returns the state that was left.
@@ -191,12 +199,17 @@ fn run(shared: &Shared, hart: &Mutex<Hart>, board: &Board) -> Option<Halt> {
     let mut bus = BoardBus::new(board);
     // RAM may have been loaded since: what the ring in it says is to be believed only once it was looked at.
     lock(&board.rng).check_queue(&bus);
+    let mut runs_since = Instant::now();
     while !shared.must_park.load(Ordering::Acquire) {
+        if let Some(pause) = shared.throttle.sleep(runs_since) {
+            sleep(shared, pause, pause);
+            runs_since = Instant::now();
+        }
         let exit = hart.run(&mut bus, QUANTUM);
         board.poll();
         match exit {
             Exit::Budget => {}
-            Exit::Wfi => sleep(shared, Duration::from_nanos(board.due_in_ns())),
+            Exit::Wfi => sleep(shared, Duration::from_nanos(board.due_in_ns()), SLEEP_MAX),
             Exit::Stuck => return Some(Halt::Stuck),
             Exit::Requested => match lock(&board.finisher).take_request() {
                 Some(Finish::PowerOff { code }) => return Some(Halt::PowerOff { code }),
@@ -209,10 +222,10 @@ fn run(shared: &Shared, hart: &Mutex<Hart>, board: &Board) -> Option<Halt> {
     None
 }
 
-/// Sleeps until a device is due, or the thread is to park.
-fn sleep(shared: &Shared, due: Duration) {
+/// Sleeps until a device is due, at most for `longest`, or the thread is to park.
+fn sleep(shared: &Shared, due: Duration, longest: Duration) {
     let state = shared.state();
     if state.run_state.is_running() && !state.quits && !due.is_zero() {
-        drop(shared.changed.wait_timeout(state, due.min(SLEEP_MAX)).unwrap_or_else(PoisonError::into_inner));
+        drop(shared.changed.wait_timeout(state, due.min(longest)).unwrap_or_else(PoisonError::into_inner));
     }
 }

@@ -1,11 +1,12 @@
 //! The source's account: rounds, rates, and where the downtime went.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Context;
 use super::pace::{Pace, to_u64};
 use super::ram::Sent;
 use crate::control::{DowntimePhase, Event, MigrationInfo, RamStats, Round, Status};
+use crate::convergence;
 use crate::error::Error;
 use crate::memory::TARGET_PAGE_BYTES;
 use crate::protocol::source::{Peer, Source};
@@ -23,6 +24,8 @@ pub(super) struct Account {
     rounds: Vec<Round>,
     round: Round,
     round_started: Instant,
+    /// When the first page could leave.
+    set_up: Instant,
     stopped: Option<Instant>,
     phase_started: Instant,
     phases: Vec<DowntimePhase>,
@@ -37,6 +40,7 @@ impl Account {
             rounds: Vec::new(),
             round: Round::default(),
             round_started: started,
+            set_up: started,
             stopped: None,
             phase_started: started,
             phases: Vec::new(),
@@ -67,6 +71,7 @@ impl Account {
         let now = Instant::now();
         self.pace = Pace::new(now);
         self.round_started = now;
+        self.set_up = now;
         let setup_time_ms = to_u64(ms_since(self.started));
         let mut info = context.shared.info();
         info.setup_time_ms = setup_time_ms;
@@ -74,10 +79,36 @@ impl Account {
         self.publish(&mut info);
     }
 
-    /// A dirty synchronisation took place and found `dirty` pages: the round is over.
-    pub(super) fn synchronised(&mut self, context: &Context, dirty: u64) {
+    /// Time since the first page could leave.
+    pub(super) fn since_set_up(&self) -> Duration {
+        self.set_up.elapsed()
+    }
+
+    /// How long the present round takes already, and the bytes that were sent in it.
+    pub(super) fn round_so_far(&self) -> (Duration, u64) {
+        (self.round_started.elapsed(), self.round.bytes)
+    }
+
+    /// A dirty synchronisation took place and found `dirty` pages, and `remaining_pages` are to be sent: the round is
+    /// over. Returns it; `None` for the synchronisation before the first one.
+    pub(super) fn synchronised(
+        &mut self,
+        context: &Context,
+        dirty: u64,
+        remaining_pages: u64,
+    ) -> Option<convergence::Round> {
         self.ram.dirty_sync_count += 1;
-        let seconds = self.round_started.elapsed().as_secs_f64();
+        let took = self.round_started.elapsed();
+        let seconds = took.as_secs_f64();
+        let round = convergence::Round {
+            end: self.since_set_up(),
+            took,
+            bytes: self.round.bytes,
+            content_pages: self.round.pages_sent,
+            dirty_pages: dirty,
+            remaining_bytes: remaining_pages.saturating_mul(TARGET_PAGE_BYTES),
+        };
+        let is_first = self.ram.dirty_sync_count <= 1;
         if self.ram.dirty_sync_count > 1 {
             self.round.ms = seconds * 1000.0;
             #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -95,6 +126,7 @@ impl Account {
             self.round_started = Instant::now();
         }
         context.machine.emit(Event::MigrationPass(self.ram.dirty_sync_count));
+        (!is_first).then_some(round)
     }
 
     /// Ends the rate window if it is over, and publishes the counters.
@@ -105,11 +137,7 @@ impl Account {
         self.ram.remaining = remaining_pages.saturating_mul(TARGET_PAGE_BYTES);
         self.ram.mbps = self.pace.bandwidth() * 8.0 / 1e6;
         self.ram.pages_per_second = to_u64(self.pace.pages_per_second());
-        let mut info = context.shared.info();
-        if let Some(ms) = self.pace.expected_ms(self.ram.remaining) {
-            info.expected_downtime_ms = ms;
-        }
-        self.publish(&mut info);
+        self.publish(&mut context.shared.info());
     }
 
     /// The guest is about to stop.

@@ -38,7 +38,8 @@ use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::advice;
 use crate::channel::{Channel, Interrupt};
-use crate::control::{Capabilities, Owner, RunState, Status};
+use crate::control::{Capabilities, Owner, Parameters, RunState, Status};
+use crate::convergence::{Convergence, Decision, OvertimeAction, Round, Settings};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
@@ -85,6 +86,7 @@ pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
         actions: actions.into(),
         ram: RamSender::new(named_blocks(&*context.machine)?, cache_bytes),
         account: Account::new(context.started),
+        convergence: Convergence::default(),
         before: context.machine.run_state(),
         early_devices: Vec::new(),
         description: None,
@@ -110,6 +112,7 @@ struct Driver {
     actions: VecDeque<SourceAction>,
     ram: RamSender,
     account: Account,
+    convergence: Convergence,
     /// What the guest did before the migration stopped it.
     before: RunState,
     /// What the description has of the devices that were sent before RAM.
@@ -212,7 +215,7 @@ impl Driver {
             SourceEvent::Shut(status) => ErrorKind::Peer { reason: format!("it answered with status {status}") },
             SourceEvent::ReturnPathClosed => ErrorKind::NoVerdict,
             // A write that the cancellation interrupted.
-            SourceEvent::Failed if matches!(self.error.as_ref().map(Error::kind), Some(ErrorKind::Cancelled)) => {
+            SourceEvent::Failed if self.is_cancelled() => {
                 self.context.shared.enter(&*self.context.machine, Status::Cancelling);
                 return;
             }
@@ -266,7 +269,7 @@ impl Driver {
             }
         }
         machine.dirty_log().start().doing(Side::Source, "starting the dirty log")?;
-        self.account.synchronised(&self.context, 0);
+        self.account.synchronised(&self.context, 0, 0);
         let ident = SectionIdent { idstr: ram_name()?, instance_id: 0, version_id: RAM_VERSION };
         SectionHeader::Start { section_id: RAM_SECTION_ID, ident }.encode(&mut out);
         let entries: Vec<BlockEntry> = named_blocks(&*machine)?
@@ -313,6 +316,10 @@ impl Driver {
     /// Sends one part, as the rate limit allows, and looks whether the rest fits into the downtime.
     fn send_pages(&mut self) -> Result<SourceEvent, Error> {
         let parameters = *self.context.shared.parameters();
+        let settings = parameters.convergence(&self.context.shared.capabilities());
+        if self.convergence.is_overtime(&settings, self.account.since_set_up()) {
+            return self.overtime(&parameters);
+        }
         let allowance = self.account.pace.allowance(Instant::now(), parameters.max_bandwidth);
         if allowance == 0 {
             self.wait_for_events(self.account.pace.rest_of_window(Instant::now()));
@@ -324,19 +331,67 @@ impl Driver {
         self.send_part(pages)?;
         let remaining = self.ram.runs.remaining_pages();
         self.account.refresh(&self.context, remaining, remaining == 0);
-        let threshold = self.account.pace.threshold(parameters.downtime_limit_ms);
-        if remaining > 0 && remaining.saturating_mul(TARGET_PAGE_BYTES) > threshold {
+        let (now, (round_time, round_bytes)) = (self.account.since_set_up(), self.account.round_so_far());
+        let threshold = self.convergence.threshold_bytes(&settings, round_time, round_bytes);
+        if remaining > 0
+            && remaining.saturating_mul(TARGET_PAGE_BYTES) > threshold
+            && !self.convergence.wants_sync(&settings, now)
+        {
             return Ok(SourceEvent::Done);
         }
-        self.synchronise()?;
-        let remaining = self.ram.runs.remaining_pages();
-        if remaining.saturating_mul(TARGET_PAGE_BYTES) <= threshold {
-            if self.protocol == Source::Precopy(Peer::Unknown) {
-                self.wait_for_events(IDLE_WAIT);
+        let Some(round) = self.synchronise()? else { return Ok(SourceEvent::Done) };
+        let decision = self.convergence.round(&settings, round);
+        self.tell_convergence(&settings);
+        match decision {
+            Decision::SwitchOver => {
+                if self.protocol == Source::Precopy(Peer::Unknown) {
+                    self.wait_for_events(IDLE_WAIT);
+                }
+                return Ok(SourceEvent::Converged);
             }
-            return Ok(SourceEvent::Converged);
+            Decision::Continue { throttle: Some(percent) } => {
+                self.context.machine.throttle(percent).at(Side::Source)?;
+                self.context.shared.info().cpu_throttle_percent = Some(percent);
+            }
+            Decision::Continue { throttle: None } => {}
         }
         Ok(SourceEvent::Done)
+    }
+
+    /// The time is up.
+    fn overtime(&mut self, parameters: &Parameters) -> Result<SourceEvent, Error> {
+        match parameters.overtime_action {
+            OvertimeAction::Cancel => {
+                let limit_ms = parameters.total_time_limit_ms;
+                Err(Error::new(Side::Source, ErrorKind::Overtime { limit_ms }))
+            }
+            OvertimeAction::Pause => {
+                tracing::info!("the time before the guest is stopped is up: it is stopped now");
+                Ok(SourceEvent::Converged)
+            }
+        }
+    }
+
+    fn tell_convergence(&self, settings: &Settings) {
+        let mut info = self.context.shared.info();
+        info.is_stalled = self.convergence.is_stalled();
+        if let Some(ms) = self.convergence.expected_downtime_ms(settings) {
+            info.expected_downtime_ms = ms;
+        }
+    }
+
+    /// Lets the vCPUs run freely.
+    fn end_throttling(&self) {
+        if self.context.shared.info().cpu_throttle_percent.take().is_some()
+            && let Err(refused) = self.context.machine.throttle(0)
+        {
+            tracing::error!(%refused, "the vCPUs could not be let run freely again");
+        }
+    }
+
+    /// Whether it ends because somebody wants it to.
+    fn is_cancelled(&self) -> bool {
+        self.error.as_ref().is_some_and(|error| error.kind().is_cancellation())
     }
 
     fn send_part(&mut self, pages: usize) -> Result<u64, Error> {
@@ -351,12 +406,13 @@ impl Driver {
         Ok(sent.pages())
     }
 
-    fn synchronise(&mut self) -> Result<(), Error> {
+    /// Takes new dirty pages out of the log; what the round was that this ends.
+    fn synchronise(&mut self) -> Result<Option<Round>, Error> {
         let dirty = self.ram.synchronise(self.context.machine.dirty_log());
         let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
-        self.account.synchronised(&self.context, dirty);
+        let round = self.account.synchronised(&self.context, dirty, self.ram.runs.remaining_pages());
         self.context.shared.info().xbzrle = self.ram.xbzrle_stats();
-        Ok(())
+        Ok(round)
     }
 
     /// Waits for an event, or until `timeout` is over.
@@ -373,6 +429,7 @@ impl Driver {
         self.account.stopping();
         self.before = machine.stop(RunState::FinishMigrate).at(Side::Source)?;
         self.account.phase("stop");
+        self.end_throttling();
         self.context.shared.enter(machine, Status::Device);
         Ok(SourceEvent::Done)
     }
@@ -456,6 +513,7 @@ impl Driver {
     }
 
     fn finish(&mut self) {
+        self.end_throttling();
         self.context.machine.dirty_log().stop();
         if let Some(channel) = self.channel.take() {
             channel.shut_down();
@@ -466,7 +524,7 @@ impl Driver {
         }
         let status = match self.protocol {
             Source::Completed(_) => Status::Completed,
-            _ if matches!(self.error.as_ref().map(Error::kind), Some(ErrorKind::Cancelled)) => Status::Cancelled,
+            _ if self.is_cancelled() => Status::Cancelled,
             _ => Status::Failed,
         };
         if status == Status::Completed {

@@ -1,4 +1,4 @@
-//! How fast the source sends, how fast it may, and what that means for the downtime.
+//! How fast the source sends, and how fast it may.
 //!
 //! Formulas: `docs/spec/ram.md` B8. Counters are refreshed once a window of at least 100 ms; the rate limit applies to
 //! each window, so a change acts at once.
@@ -81,20 +81,6 @@ impl Pace {
         self.pages_per_second
     }
 
-    /// Bytes that can be sent within `downtime_ms` at the last window's bandwidth.
-    #[must_use]
-    pub(crate) fn threshold(&self, downtime_ms: u64) -> u64 {
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds up to 2 000 000")]
-        to_u64(self.bandwidth * downtime_ms as f64 / 1000.0)
-    }
-
-    /// Milliseconds that `bytes` take at the last window's bandwidth; `None` before there is one.
-    #[must_use]
-    pub(crate) fn expected_ms(&self, bytes: u64) -> Option<u64> {
-        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-        (self.bandwidth > 0.0).then(|| to_u64(bytes as f64 * 1000.0 / self.bandwidth))
-    }
-
     /// Bytes that may still be sent in this window under `max_bandwidth` bytes per second (0: unlimited).
     #[must_use]
     pub(crate) fn allowance(&mut self, now: Instant, max_bandwidth: u64) -> u64 {
@@ -127,20 +113,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_threshold_is_bandwidth_times_downtime() {
+    fn a_window_ends_after_a_tenth_of_a_second() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         pace.sent(50_000_000, 12_000);
         assert!(!pace.refresh(start + Duration::from_millis(99), false), "the window is not over");
         assert!(pace.refresh(start + Duration::from_millis(500), false));
-        assert_eq!(pace.threshold(300), 30_000_000);
-        assert_eq!(pace.expected_ms(10_000_000), Some(100));
-    }
-
-    #[test]
-    fn without_a_figure_nothing_converges() {
-        let pace = Pace::new(Instant::now());
-        assert_eq!((pace.threshold(300), pace.expected_ms(1)), (0, None));
+        assert_eq!(to_u64(pace.bandwidth()), 100_000_000);
+        assert_eq!(to_u64(pace.pages_per_second()), 24_000);
     }
 
     #[test]

@@ -73,6 +73,8 @@ pub struct TestMachine {
     pub pause_us: Arc<AtomicU64>,
     /// While set, some pages are dirty at each synchronisation, whatever the guest gets to do: no migration converges.
     pub keeps_dirty: Arc<AtomicBool>,
+    /// What the vCPUs were asked to be throttled to, one after the other.
+    pub throttles: Mutex<Vec<u8>>,
     guest: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -138,6 +140,7 @@ impl TestMachine {
             events: Mutex::default(),
             pause_us: Arc::new(AtomicU64::new(200)),
             keeps_dirty,
+            throttles: Mutex::default(),
             guest: Mutex::default(),
         });
         *machine.guest.lock().unwrap() = Some(machine.spawn_guest());
@@ -302,6 +305,11 @@ impl Machine for TestMachine {
         self.parked.store(false, Ordering::Release);
         changed.notify_all();
         self.emit(Event::Resume);
+        Ok(())
+    }
+
+    fn throttle(&self, percent: u8) -> Result<(), Refused> {
+        self.throttles.lock().unwrap().push(percent);
         Ok(())
     }
 
