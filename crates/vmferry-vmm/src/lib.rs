@@ -4,7 +4,9 @@ pub mod cpu;
 pub mod devices;
 pub mod guest;
 pub mod instance;
+mod lifecycle;
 pub mod machine;
+mod run_control;
 mod throttle;
 
 /// The code in the project's front page compiles.

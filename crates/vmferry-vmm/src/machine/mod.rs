@@ -17,8 +17,8 @@ use vmferry::memory::{MappedBlock, RamBlock};
 use vmstate::machine::{MachineType, SettingError, Settings};
 use vmstate::{Place, Refused, Registry};
 
-use self::board::{Board, RAM_BLOCK, RAM_START, lock};
-use self::vcpu::{Halt, Vcpu};
+use self::board::{Board, RAM_BLOCK, RAM_START};
+use self::vcpu::{SoftHooks, Vcpu};
 use crate::cpu::Hart;
 use crate::devices::clock::{Clock, ClockSection, HostClock};
 use crate::devices::finisher::Finisher;
@@ -28,6 +28,8 @@ use crate::devices::plic::Plic;
 use crate::devices::rtc::GoldfishRtc;
 use crate::devices::uart::{CharSink, Uart};
 use crate::devices::virtio::{HostEntropy, VirtioRng};
+use crate::lifecycle::{EventSink, ExitStatus, Lifecycle};
+use crate::run_control::RunControl;
 
 /// Smallest RAM: the guest program and its pages.
 pub const MEMORY_MIN: u64 = 4 << 20;
@@ -97,21 +99,13 @@ pub enum ConfigError {
 pub struct FerryVirt {
     name: String,
     machine_type: MachineType,
-    vcpu: Vcpu,
+    lifecycle: Lifecycle,
+    /// Ends with the machine.
+    _vcpu: Vcpu,
     registry: Registry,
     ram: Vec<Arc<dyn RamBlock>>,
     log: SoftDirtyLog,
-    exit_code: Arc<Mutex<Option<u16>>>,
-    events: EventSink,
-}
-
-#[derive(Clone)]
-struct EventSink(Arc<dyn Fn(Event) + Send + Sync>);
-
-impl fmt::Debug for EventSink {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EventSink")
-    }
+    exit: ExitStatus,
 }
 
 impl FerryVirt {
@@ -140,39 +134,24 @@ impl FerryVirt {
             registry.set_only_migratable()?;
         }
         register(&registry, &board, &clock, &hart)?;
-        let events = EventSink(events.into());
-        let exit_code = Arc::new(Mutex::new(None));
-        let halted = {
-            let (events, exit_code) = (events.clone(), Arc::clone(&exit_code));
-            move |halt| {
-                let code = match halt {
-                    Halt::PowerOff { code } => code,
-                    Halt::Reset => 0,
-                    Halt::Stuck => {
-                        tracing::error!("the guest's trap handler cannot be fetched: it cannot go on");
-                        1
-                    }
-                };
-                *lock(&exit_code) = Some(code);
-                (events.0)(Event::Stop);
-                (events.0)(Event::Shutdown);
-            }
-        };
+        let (events, exit) = (EventSink::new(events), ExitStatus::default());
         let log = SoftDirtyLog::new([&board.ram]);
         let blocks: Vec<Arc<dyn RamBlock>> = vec![Arc::new(board.ram.clone())];
         let run_state = if incoming { RunState::InMigrate } else { RunState::Prelaunch };
-        let vcpu = Vcpu::spawn(hart, board, clock, run_state, halted)
+        let hooks = SoftHooks { clock, exit: exit.clone(), events: events.clone() };
+        let control = Arc::new(RunControl::new(1, run_state, Box::new(hooks)));
+        let vcpu = Vcpu::spawn(Arc::clone(&control), hart, board)
             .map_err(|source| ConfigError::Host { what: "starting the vCPU's thread", source })?;
         let machine_type = settings.machine();
         Ok(Arc::new(Self {
             name: machine_type.name(),
             machine_type,
-            vcpu,
+            lifecycle: Lifecycle { control, events },
+            _vcpu: vcpu,
             registry,
             ram: blocks,
             log,
-            exit_code,
-            events,
+            exit,
         }))
     }
 
@@ -188,30 +167,12 @@ impl FerryVirt {
     ///
     /// It is not here yet, or on its way to somewhere else.
     pub fn pause(&self) -> Result<(), Refused> {
-        if let Some(left) = self.vcpu.stop_running(RunState::Paused) {
-            self.stopped(left);
-            return Ok(());
-        }
-        match self.vcpu.run_state() {
-            RunState::InMigrate => Err(Refused::new("the guest is not here yet: an incoming migration is awaited")),
-            RunState::FinishMigrate => Err(Refused::new("the guest stands still for its migration")),
-            _ => Ok(()),
-        }
-    }
-
-    /// Tells that the guest stopped; one that halted on the way has told itself.
-    fn stopped(&self, left: RunState) {
-        if left.is_running() {
-            self.emit(Event::Stop);
-        }
+        self.lifecycle.pause()
     }
 
     /// Lets a guest run that never did; one that a client has started, stopped or sent away meanwhile is left alone.
     pub fn boot(&self) {
-        let ran = self.vcpu.start(|state| Ok::<_, std::convert::Infallible>(state != RunState::Prelaunch));
-        if ran == Ok(false) {
-            self.emit(Event::Resume);
-        }
+        self.lifecycle.boot();
     }
 
     /// Lets the guest run for the operator.
@@ -220,32 +181,13 @@ impl FerryVirt {
     ///
     /// It is not here yet, on its way to somewhere else, or at its end.
     pub fn cont(&self) -> Result<(), Refused> {
-        let ran = self.vcpu.start(|state| match state {
-            RunState::InMigrate => Err(Refused::new("the guest is not here yet: an incoming migration is awaited")),
-            RunState::FinishMigrate => {
-                Err(Refused::new("the guest stands still for its migration: cancel that, or wait for its end"))
-            }
-            other => startable(other).map(|()| other.is_running()),
-        })?;
-        if !ran {
-            self.emit(Event::Resume);
-        }
-        Ok(())
+        self.lifecycle.cont()
     }
 
     /// What the guest said when it powered off; 0 is success.
     #[must_use]
     pub fn exit_code(&self) -> Option<u16> {
-        *lock(&self.exit_code)
-    }
-}
-
-/// Whether a guest in this state can ever run again.
-fn startable(state: RunState) -> Result<(), Refused> {
-    match state {
-        RunState::Shutdown => Err(Refused::new("the guest has powered itself off")),
-        RunState::InternalError => Err(Refused::new("the guest cannot go on after an internal error")),
-        _ => Ok(()),
+        self.exit.get()
     }
 }
 
@@ -310,29 +252,23 @@ impl Machine for FerryVirt {
     }
 
     fn run_state(&self) -> RunState {
-        self.vcpu.run_state()
+        self.lifecycle.control.run_state()
     }
 
     fn stop(&self, state: RunState) -> Result<RunState, Refused> {
-        let left = self.vcpu.stop(state);
-        self.stopped(left);
-        Ok(left)
+        Ok(self.lifecycle.stop(state))
     }
 
     fn start(&self) -> Result<(), Refused> {
-        if self.vcpu.start(|state| startable(state).map(|()| state.is_running()))? {
-            return Ok(());
-        }
-        self.emit(Event::Resume);
-        Ok(())
+        self.lifecycle.start()
     }
 
     fn throttle(&self, percent: u8) -> Result<(), Refused> {
-        self.vcpu.throttle(percent);
+        self.lifecycle.control.throttle.set(percent);
         Ok(())
     }
 
     fn emit(&self, event: Event) {
-        (self.events.0)(event);
+        self.lifecycle.events.emit(event);
     }
 }
