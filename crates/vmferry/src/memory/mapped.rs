@@ -1,10 +1,12 @@
 //! RAM blocks over `vm-memory`'s mappings.
 
 use std::fs::File;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
@@ -50,6 +52,21 @@ impl MappedBlock {
     ) -> Result<Self, MmapRegionError> {
         let region = MmapRegion::from_file(FileOffset::new(file, offset), bytes.next_multiple_of(super::TARGET_PAGE))?;
         Ok(Self { name: name.into(), region: Arc::new(region), is_named })
+    }
+
+    /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`], that has a descriptor (`memfd_create(2)`) and
+    /// can be mapped by others.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused the memory, or `bytes` is zero.
+    pub fn memfd(name: impl Into<Arc<str>>, bytes: usize) -> io::Result<Self> {
+        let (name, bytes) = (name.into(), bytes.next_multiple_of(super::TARGET_PAGE));
+        let memory = memfd_create(&*name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        ftruncate(&memory, bytes as u64)?;
+        // Whoever maps it relies on its length.
+        fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW)?;
+        Self::shared(name, memory.into(), 0, bytes, false).map_err(io::Error::other)
     }
 
     /// The memory as words, for a CPU that marks what it stores in [`MmapRegion::bitmap`] itself.
