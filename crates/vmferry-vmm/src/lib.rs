@@ -8,6 +8,8 @@ mod lifecycle;
 pub mod machine;
 mod run_control;
 mod throttle;
+#[cfg(target_arch = "x86_64")]
+pub mod x86;
 
 /// The code in the project's front page compiles.
 #[cfg(doctest)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a vCPU runs between two sleeps.
-const RUN: Duration = Duration::from_millis(10);
+pub(crate) const RUN: Duration = Duration::from_millis(10);
 
 /// What the vCPUs of a machine are throttled to.
 #[derive(Debug, Default)]
@@ -19,6 +19,12 @@ impl Throttle {
     /// Throttles to this percentage from now on, 0 to 99; 0 is not at all.
     pub(crate) fn set(&self, percent: u8) {
         self.percent.store(percent.min(99), Ordering::Relaxed);
+    }
+
+    /// Whether the vCPUs are throttled.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn is_on(&self) -> bool {
+        self.percent.load(Ordering::Relaxed) > 0
     }
 
     /// How long a vCPU that has run since `since` is to sleep now, if it is.

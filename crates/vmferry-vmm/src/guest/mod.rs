@@ -33,6 +33,7 @@ mod parameters;
 mod report;
 mod status;
 
+pub(crate) use parameters::with_parameters;
 pub use parameters::{
     CheckedWords, GuestParameters, HASH_MULTIPLIER, PARAMETERS_OFFSET, image, parameter_offset, word_of_page,
 };

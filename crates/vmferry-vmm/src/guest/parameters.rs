@@ -116,11 +116,16 @@ impl GuestParameters {
 /// The guest's image with `parameters` in it, to be put at 0x8000_0000.
 #[must_use]
 pub fn image(parameters: &GuestParameters) -> Vec<u8> {
+    with_parameters(PROGRAM, parameters)
+}
+
+/// `program` with the block in it.
+pub(crate) fn with_parameters(program: &[u8], parameters: &GuestParameters) -> Vec<u8> {
     let block = parameters.encode();
-    let mut image = Vec::with_capacity(PROGRAM.len());
-    image.extend(PROGRAM.iter().take(PARAMETERS_OFFSET));
+    let mut image = Vec::with_capacity(program.len());
+    image.extend(program.iter().take(PARAMETERS_OFFSET));
     image.extend_from_slice(&block);
-    image.extend(PROGRAM.iter().skip(PARAMETERS_OFFSET + block.len()));
+    image.extend(program.iter().skip(PARAMETERS_OFFSET + block.len()));
     image
 }
 

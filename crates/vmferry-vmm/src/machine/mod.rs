@@ -89,6 +89,31 @@ pub enum ConfigError {
     /// A property.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// The number of vCPUs.
+    #[error("{found} vCPUs; {machine} has {accepted}")]
+    Vcpus {
+        /// What was asked for.
+        found: u32,
+        /// The machine type.
+        machine: String,
+        /// What it can have.
+        accepted: &'static str,
+    },
+    /// The size of the dirty rings.
+    #[cfg(target_arch = "x86_64")]
+    #[error(
+        "dirty rings of {found} entries; accepted are powers of two from {} to {}",
+        crate::x86::RING_ENTRIES.start(),
+        crate::x86::RING_ENTRIES.end()
+    )]
+    DirtyRing {
+        /// What was asked for.
+        found: u32,
+    },
+    /// There is no KVM.
+    #[cfg(target_arch = "x86_64")]
+    #[error(transparent)]
+    NoKvm(#[from] crate::x86::NoKvm),
     /// Two devices at one place.
     #[error(transparent)]
     Device(#[from] Refused),

@@ -54,8 +54,8 @@ impl MappedBlock {
         Ok(Self { name: name.into(), region: Arc::new(region), is_named })
     }
 
-    /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`], that has a descriptor (`memfd_create(2)`) and
-    /// can be mapped by others.
+    /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`], that has a descriptor (`memfd_create(2)`)
+    /// and can be mapped by others.
     ///
     /// # Errors
     ///
