@@ -34,6 +34,17 @@ fn a_guest_moves_live_and_finds_every_page_as_it_left_it() {
 }
 
 #[test]
+fn a_guest_moves_on_several_channels() {
+    let output = vmferry(&["demo", "--mode", "multifd", "--memory", "32M", "--dirty-rate", "100", "--json"]);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{document:#}");
+    assert_eq!((&document["verified"], &document["mode"]), (&true.into(), &"multifd".into()));
+    let sent: u64 =
+        document["rounds"].as_array().unwrap().iter().map(|round| round["pages_sent"].as_u64().unwrap()).sum();
+    assert_eq!(document["ram"]["normal_pages"], sent);
+}
+
+#[test]
 fn without_options_the_page_says_that_it_is_verified() {
     let output = vmferry(&["demo", "--memory", "16M"]);
     let page = String::from_utf8(output.stdout).unwrap();

@@ -4,7 +4,7 @@
 //! Source: `docs/spec/control.md` sections 3 and 4. Names and ranges are QEMU's; what has no meaning here has no line.
 
 use serde_json::Value;
-use vmferry::control::{Capabilities, Parameters};
+use vmferry::control::{Capabilities, MultifdCompression, MultifdParameters, Parameters, ZeroPageDetection};
 use vmferry::convergence::OvertimeAction;
 
 use crate::arguments::Arguments;
@@ -26,6 +26,7 @@ pub(crate) enum Accepts {
     /// Powers of two, from, unit.
     PowerOfTwo(u64, &'static str),
     Bool,
+    /// One of these.
     Words(&'static [&'static str]),
 }
 
@@ -45,6 +46,48 @@ macro_rules! parameter {
             read: |parameters| Setting::$variant(parameters.$($place).+),
             write: |parameters, setting| {
                 if let Setting::$variant(value) = setting {
+                    parameters.$($place).+ = value;
+                }
+            },
+        }
+    };
+}
+
+/// A number that has a small place.
+macro_rules! small {
+    ($name:literal, $from:literal..=$to:expr, $($place:ident).+) => {
+        Parameter {
+            name: $name,
+            accepts: Accepts::Int($from, $to as u64, ""),
+            read: |parameters| Setting::Int(parameters.$($place).+.into()),
+            write: |parameters, setting| {
+                if let Setting::Int(value) = setting
+                    && let Ok(value) = value.try_into()
+                {
+                    parameters.$($place).+ = value;
+                }
+            },
+        }
+    };
+}
+
+/// One of the values of an enumeration that has all of them, and their names.
+macro_rules! word {
+    ($name:literal, $type:ty, $($place:ident).+) => {
+        Parameter {
+            name: $name,
+            accepts: Accepts::Words({
+                const NAMES: [&str; <$type>::ALL.len()] = {
+                    let [first, second, third] = <$type>::ALL;
+                    [first.name(), second.name(), third.name()]
+                };
+                &NAMES
+            }),
+            read: |parameters| Setting::Word(parameters.$($place).+.name()),
+            write: |parameters, setting| {
+                if let Setting::Word(name) = setting
+                    && let Some(value) = <$type>::ALL.into_iter().find(|value| value.name() == name)
+                {
                     parameters.$($place).+ = value;
                 }
             },
@@ -73,6 +116,11 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         Int,
         avail_switchover_bandwidth
     ),
+    small!("multifd-channels", 1..=u8::MAX, multifd.channels),
+    word!("multifd-compression", MultifdCompression, multifd.compression),
+    small!("multifd-zlib-level", 0..=MultifdParameters::ZLIB_LEVEL_MAX, multifd.zlib_level),
+    small!("multifd-zstd-level", 0..=MultifdParameters::ZSTD_LEVEL_MAX, multifd.zstd_level),
+    word!("zero-page-detection", ZeroPageDetection, zero_page_detection),
     parameter!("xbzrle-cache-size", Accepts::PowerOfTwo(4096, "bytes"), Int, xbzrle_cache_bytes),
     // Our own.
     parameter!(
@@ -116,7 +164,7 @@ impl Parameter {
         match self.accepts {
             Accepts::Int(from, to, unit) => match arguments.optional_u64(name)? {
                 Some(value) if !(from..=to).contains(&value) => {
-                    refused(format!("{from} to {to} {unit}"), value.to_string())
+                    refused(format!("{from} to {to} {unit}").trim_end().to_owned(), value.to_string())
                 }
                 value => Ok(value.map(Setting::Int)),
             },
@@ -184,6 +232,8 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("auto-converge", auto_converge),
     capability!("events", events),
     capability!("return-path", return_path),
+    capability!("multifd", multifd),
+    capability!("zero-copy-send", zero_copy_send),
 ];
 
 /// Which capabilities to change, and to what.
@@ -269,6 +319,8 @@ mod tests {
             (json!({"xbzrle-cache-size": 2048}), "a power of two, 4096 bytes or more, found 2048"),
             (json!({"cpu-throttle-initial": 0}), "1 to 99 per cent, found 0"),
             (json!({"x-ferry-total-time-action": "postcopy"}), "one of cancel, pause, found 'postcopy'"),
+            (json!({"multifd-channels": 256}), "1 to 255, found 256"),
+            (json!({"multifd-compression": "lz4"}), "one of none, zlib, zstd, found 'lz4'"),
             (json!({"downtime-limit": 2_000_001}), "0 to 2000000 milliseconds, found 2000001"),
         ] {
             let error = update(arguments).unwrap_err();

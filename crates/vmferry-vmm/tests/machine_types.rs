@@ -161,7 +161,7 @@ fn a_guest_that_powers_off_during_its_migration_is_off_at_one_place() {
     migration.migrate(&uri).unwrap();
     machine.start().unwrap();
     while told.recv_timeout(Duration::from_secs(60)).unwrap() != vmferry::control::Event::Shutdown {}
-    migration.set_parameters(Parameters { max_bandwidth: 0, downtime_limit_ms: 300, ..Parameters::default() }).unwrap();
+    migration.set_parameters(Parameters { max_bandwidth: 0, ..Parameters::default() }).unwrap();
     migration.wait().unwrap();
     destination.migration.wait().unwrap();
     assert_eq!(machine.exit_code(), Some(0));

@@ -3,10 +3,14 @@
 //! Names, units and defaults are QEMU's (`docs/spec/control.md` sections 3, 4, 5 and 8); a QMP server maps them one
 //! to one. Where a default differs, the item says so.
 
+mod multifd;
+
 use std::fmt;
 
 use crate::convergence::{OvertimeAction, Settings, ThrottleParameters};
 use crate::memory::TARGET_PAGE_BYTES;
+
+pub use multifd::{MultifdCompression, MultifdParameters, ZeroPageDetection};
 
 /// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub struct Parameters {
     pub total_time_limit_ms: u64,
     /// What becomes of a migration that takes longer. Our own.
     pub overtime_action: OvertimeAction,
+    /// Who looks for zero pages. Default multifd.
+    pub zero_page_detection: ZeroPageDetection,
+    /// Of capability `multifd`.
+    pub multifd: MultifdParameters,
 }
 
 impl Parameters {
@@ -66,7 +74,7 @@ impl Parameters {
                 "xbzrle-cache-size is {found} bytes; accepted are powers of two of a page, {TARGET_PAGE_BYTES} bytes, or more"
             ));
         }
-        None
+        self.multifd.fault()
     }
 }
 
@@ -81,6 +89,8 @@ impl Default for Parameters {
             downtime_limit_max_ms: 0,
             total_time_limit_ms: 0,
             overtime_action: OvertimeAction::default(),
+            zero_page_detection: ZeroPageDetection::default(),
+            multifd: MultifdParameters::default(),
         }
     }
 }
@@ -99,11 +109,40 @@ pub struct Capabilities {
     /// The vCPUs of a guest that does not converge are throttled ([`Parameters::throttle`]); the source's alone, and
     /// only where the machine can. Default off.
     pub auto_converge: bool,
+    /// Pages move on channels of their own ([`Parameters::multifd`]); the same at both ends. Default off.
+    pub multifd: bool,
+    /// The channels' pages go to the network without a copy in the kernel (`MSG_ZEROCOPY`); needs `multifd`, TCP and
+    /// no compression; the source's alone. Default off.
+    pub zero_copy_send: bool,
+}
+
+impl Capabilities {
+    /// What is wrong with the combination, if anything.
+    ///
+    /// # Errors
+    ///
+    /// A capability needs another one, or excludes it.
+    pub fn check(self) -> Result<(), String> {
+        if self.zero_copy_send && !self.multifd {
+            return Err("zero-copy-send needs multifd".to_owned());
+        }
+        if self.multifd && self.xbzrle {
+            return Err("multifd and xbzrle exclude each other".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Default for Capabilities {
     fn default() -> Self {
-        Self { events: false, return_path: true, xbzrle: false, auto_converge: false }
+        Self {
+            events: false,
+            return_path: true,
+            xbzrle: false,
+            auto_converge: false,
+            multifd: false,
+            zero_copy_send: false,
+        }
     }
 }
 
@@ -244,6 +283,10 @@ pub struct RamStats {
     pub precopy_bytes: u64,
     /// Bytes sent while the guest was stopped.
     pub downtime_bytes: u64,
+    /// Bytes sent on multifd channels.
+    pub multifd_bytes: u64,
+    /// How often, counted by channel and synchronisation, the kernel copied pages that `zero-copy-send` was to spare.
+    pub missed_zero_copy: u64,
 }
 
 /// What capability `xbzrle` did, as `query-migrate` reports it under `xbzrle-cache`.

@@ -106,6 +106,8 @@ impl ErrorKind {
 #[derive(Debug)]
 struct Inner {
     side: Side,
+    /// Number of the multifd channel, where it is about one.
+    channel: Option<usize>,
     section: Option<(String, u32)>,
     kind: ErrorKind,
     advice: Option<String>,
@@ -121,13 +123,20 @@ impl Error {
     #[must_use]
     pub fn new(side: Side, kind: ErrorKind) -> Self {
         let advice = advice::general(side, &kind);
-        Self(Box::new(Inner { side, section: None, kind, advice }))
+        Self(Box::new(Inner { side, channel: None, section: None, kind, advice }))
     }
 
     /// The same error, told of a section.
     #[must_use]
     pub fn in_section(mut self, idstr: &str, instance: u32) -> Self {
         self.0.section.get_or_insert_with(|| (idstr.to_owned(), instance));
+        self
+    }
+
+    /// The same error, told of a multifd channel.
+    #[must_use]
+    pub(crate) fn in_channel(mut self, id: usize) -> Self {
+        self.0.channel.get_or_insert(id);
         self
     }
 
@@ -148,6 +157,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
+    }
+
+    /// What went wrong, with all that belongs to it.
+    pub(crate) fn into_kind(self) -> ErrorKind {
+        self.0.kind
     }
 
     /// Id string and instance of the section, where it is about one.
@@ -181,6 +195,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let f = &mut Printable(f);
         write!(f, "{}: ", self.0.side)?;
+        if let Some(id) = self.0.channel {
+            write!(f, "multifd channel {id}: ")?;
+        }
         if let Some((idstr, instance)) = &self.0.section {
             write!(f, "section '{idstr}' instance {instance}: ")?;
         }

@@ -31,6 +31,18 @@ pub trait Machine: Send + Sync + 'static {
         true
     }
 
+    /// Whether multifd channels meet at the end of each section of RAM, as in machine types of QEMU up to 8.0, and not
+    /// where records say so (`multifd-flush-after-each-section`, `docs/spec/multifd.md` section 6). A destination finds
+    /// it out by itself.
+    fn multifd_flush_after_each_section(&self) -> bool {
+        false
+    }
+
+    /// The guest's UUID, zero if it has none; multifd channels are told apart from those of other guests by it.
+    fn uuid(&self) -> [u8; 16] {
+        [0; 16]
+    }
+
     /// The devices.
     fn registry(&self) -> &Registry;
 

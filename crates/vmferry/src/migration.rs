@@ -10,7 +10,7 @@ use vmferry_wire::globalstate::GLOBALSTATE_IDSTR;
 use vmferry_wire::ram::RAM_IDSTR;
 use vmstate::{Refused, Registry};
 
-use crate::channel::{Channel, Descriptors, Interrupt, Listener, Transport, Uri, open};
+use crate::channel::{Descriptors, Interrupt, Listener, Transport, Uri, open};
 use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
 use crate::destination;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
@@ -18,6 +18,7 @@ use crate::machine::Machine;
 use crate::panicking::caught;
 use crate::protocol::source::SourceEvent;
 use crate::shared::Shared;
+use crate::source::multifd::{Connections, advice, connect, refusal};
 use crate::source::return_path::Heard;
 use crate::source::{self, CancelGate};
 
@@ -103,11 +104,12 @@ impl Migration {
     ///
     /// # Errors
     ///
-    /// A migration runs, or the machine cannot do what is asked for.
+    /// A migration runs, one of them needs or excludes another one, or the machine cannot do what is asked for.
     pub fn set_capabilities(&self, capabilities: Capabilities) -> Result<(), Error> {
         if self.info().status.is_running() {
             return Err(state("capabilities are fixed while a migration runs"));
         }
+        capabilities.check().map_err(state)?;
         if capabilities.auto_converge {
             let refused = |refused| state(format!("auto-converge cannot be turned on: {refused}"));
             self.machine.throttle(0).map_err(refused)?;
@@ -146,6 +148,10 @@ impl Migration {
             RunState::InternalError => return Err(state("the guest is in an error state and cannot be migrated")),
             _ => {}
         }
+        let (capabilities, parameters) = (self.capabilities(), self.parameters());
+        if let Some(text) = refusal(uri, capabilities, parameters) {
+            return Err(state(text));
+        }
         check_names(self.machine.registry()).at(Side::Source)?;
         let frozen = self.machine.registry().freeze_for_save().map_err(|refused| {
             let blocked = Refused::new(format!("migration is blocked: {refused}"));
@@ -155,15 +161,16 @@ impl Migration {
         let interrupt = Interrupt::new().doing(Side::Source, "preparing the migration")?;
         let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
         let (tell, heard) = channel();
-        let connect: Box<dyn FnOnce() -> io::Result<Channel> + Send> = match uri {
+        let connect: Box<dyn FnOnce() -> io::Result<Connections> + Send> = match uri {
             Uri::Unix(_) | Uri::Tcp { .. } => {
-                let uri = uri.clone();
-                Box::new(move || open::open(&uri, &Descriptors::default(), interrupt))
+                let (uri, uuid) = (uri.clone(), self.machine.uuid());
+                let channels = capabilities.multifd.then_some(parameters.multifd.channels);
+                Box::new(move || connect(&uri, interrupt, channels, uuid))
             }
             Uri::File { .. } | Uri::Fd(_) | Uri::Exec(_) => {
                 let channel =
                     open::open(uri, &self.descriptors, interrupt).doing(Side::Source, "opening the channel")?;
-                Box::new(move || Ok(channel))
+                Box::new(move || Ok(Connections { main: channel, multifd: None }))
             }
         };
         let context = source::Context {
@@ -202,6 +209,12 @@ impl Migration {
                 "an incoming migration failed here, and parts of it may have been loaded: start a fresh destination",
             ));
         }
+        // Zero copy is the source's alone.
+        let capabilities = Capabilities { zero_copy_send: false, ..self.capabilities() };
+        let parameters = self.parameters();
+        if let Some(text) = refusal(uri, capabilities, parameters) {
+            return Err(state(text));
+        }
         check_names(self.machine.registry()).at(Side::Destination)?;
         // Devices may still come until the stream does; what cannot be loaded is better said at once.
         drop(self.machine.registry().freeze_for_load().at(Side::Destination)?);
@@ -215,6 +228,7 @@ impl Migration {
             machine: Arc::clone(&self.machine),
             shared: Arc::clone(&self.shared),
             autostart: options.autostart,
+            multifd: capabilities.multifd.then_some(parameters.multifd),
         };
         let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
         let thread = thread::Builder::new()
@@ -324,10 +338,19 @@ fn check_names(registry: &Registry) -> Result<(), Refused> {
 }
 
 /// The thread of an outgoing migration. Where nobody is reached, the devices are given back with the context.
-fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Channel>) -> Result<(), Error> {
-    let channel = connect().doing(Side::Source, "connecting")?;
-    tracing::debug!(socket = channel.transport() == Transport::Socket, "connected");
-    source::run(context, channel)
+fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Connections>) -> Result<(), Error> {
+    let multifd = context.shared.capabilities().multifd;
+    let connections = connect().doing(Side::Source, "connecting").map_err(|error| {
+        // Somebody listens there, and closes.
+        let is_closed =
+            |io: &io::Error| matches!(io.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        match error.kind() {
+            ErrorKind::Io { source, .. } if multifd && is_closed(source) => error.advised(Some(advice())),
+            _ => error,
+        }
+    })?;
+    tracing::debug!(socket = connections.main.transport() == Transport::Socket, "connected");
+    source::run(context, connections)
 }
 
 fn state(text: impl Into<String>) -> Error {

@@ -113,7 +113,9 @@ impl Monitor for Scripted {
 
     fn set_capabilities(&self, update: CapabilitiesUpdate) -> Result<(), CommandError> {
         let mut capabilities = self.capabilities.lock().unwrap();
-        *capabilities = update.applied_to(*capabilities);
+        let updated = update.applied_to(*capabilities);
+        updated.check().map_err(CommandError::generic)?;
+        *capabilities = updated;
         Ok(())
     }
 

@@ -140,6 +140,8 @@ fn ram(ram: &RamStats, status: Status) -> Value {
         pages_per_second,
         precopy_bytes,
         downtime_bytes,
+        multifd_bytes,
+        missed_zero_copy,
     } = *ram;
     let completed = status == Status::Completed;
     json!({
@@ -156,11 +158,11 @@ fn ram(ram: &RamStats, status: Status) -> Value {
         "pages-per-second": pages_per_second,
         "precopy-bytes": precopy_bytes,
         "downtime-bytes": downtime_bytes,
+        "multifd-bytes": multifd_bytes,
+        "dirty-sync-missed-zero-copy": missed_zero_copy,
         // Of features that are not here, but which clients read without looking whether they are there.
         "postcopy-requests": 0,
         "postcopy-bytes": 0,
-        "multifd-bytes": 0,
-        "dirty-sync-missed-zero-copy": 0,
     })
 }
 

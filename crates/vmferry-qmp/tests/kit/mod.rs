@@ -162,7 +162,9 @@ impl Monitor for Mock {
 
     fn set_capabilities(&self, update: CapabilitiesUpdate) -> Result<(), CommandError> {
         let mut state = self.state.lock().unwrap();
-        state.capabilities = update.applied_to(state.capabilities);
+        let capabilities = update.applied_to(state.capabilities);
+        capabilities.check().map_err(CommandError::generic)?;
+        state.capabilities = capabilities;
         Ok(())
     }
 

@@ -11,7 +11,11 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 /// Ends every wait on the channels that share it, now and later.
 #[derive(Debug, Clone)]
-pub struct Interrupt(Arc<OwnedFd>);
+pub struct Interrupt {
+    own: Arc<OwnedFd>,
+    /// Whose interrupt ends these waits as well.
+    parent: Option<Arc<OwnedFd>>,
+}
 
 impl Interrupt {
     /// A fresh one, not raised.
@@ -20,19 +24,31 @@ impl Interrupt {
     ///
     /// The process has no descriptor left.
     pub fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        Ok(Self { own: Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?), parent: None })
+    }
+
+    /// One that ends the waits of a part of the channels: it is raised by itself, or with this one.
+    ///
+    /// It knows this one alone, not whose child this one is.
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptor left.
+    pub fn child(&self) -> io::Result<Self> {
+        Ok(Self { parent: Some(Arc::clone(&self.own)), ..Self::new()? })
     }
 
     /// Wakes whoever waits; stays raised.
     pub fn raise(&self) {
         // Cannot fail but for an overflow of 2^64 raises, after which the counter is readable all the same.
-        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&*self.own, &1_u64.to_ne_bytes());
     }
 
-    /// Whether it was raised.
+    /// Whether it was raised, or the one that it is a child of.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        let mut fds = [PollFd::new(&*self.0, PollFlags::IN)];
+        let parent = self.parent.as_ref().unwrap_or(&self.own);
+        let mut fds = [PollFd::new(&*self.own, PollFlags::IN), PollFd::new(&**parent, PollFlags::IN)];
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
@@ -63,21 +79,37 @@ impl Interrupt {
     ///
     /// [`io::ErrorKind::TimedOut`] at the deadline, and those of [`Interrupt::wait`].
     pub fn wait_until(&self, fd: BorrowedFd<'_>, wanted: PollFlags, deadline: Option<Instant>) -> io::Result<()> {
+        self.wait_any([fd], wanted, deadline)
+    }
+
+    /// Waits until one of `fds` is ready for `wanted`, but not past `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Interrupt::wait_until`].
+    pub(crate) fn wait_any<'a>(
+        &self,
+        fds: impl IntoIterator<Item = BorrowedFd<'a>>,
+        wanted: PollFlags,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let parent = self.parent.as_ref().unwrap_or(&self.own);
+        let raised = [PollFd::new(&*self.own, PollFlags::IN), PollFd::new(&**parent, PollFlags::IN)];
+        let mut fds: Vec<_> =
+            raised.into_iter().chain(fds.into_iter().map(|fd| PollFd::from_borrowed_fd(fd, wanted))).collect();
         loop {
             let timeout = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let timeout = timeout.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
-            let mut fds = [PollFd::new(&fd, wanted), PollFd::new(&*self.0, PollFlags::IN)];
             match poll(&mut fds, timeout.as_ref()) {
                 Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(errno) => return Err(errno.into()),
             }
-            let [ours, interrupt] = &fds;
-            if !interrupt.revents().is_empty() {
+            if fds.iter().take(2).any(|raised| !raised.revents().is_empty()) {
                 return Err(interrupted());
             }
-            if !ours.revents().is_empty() {
+            if fds.iter().any(|fd| !fd.revents().is_empty()) {
                 return Ok(());
             }
         }
@@ -86,7 +118,7 @@ impl Interrupt {
 
 impl AsFd for Interrupt {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.own.as_fd()
     }
 }
 
@@ -109,4 +141,22 @@ fn interrupted() -> io::Error {
 /// Whether `error` comes from a raised [`Interrupt`], and not from the kernel.
 pub(crate) fn is_cancellation(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<Cancellation>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_raised_with_its_parent_and_not_the_other_way_round() {
+        let parent = Interrupt::new().unwrap();
+        let (first, second) = (parent.child().unwrap(), parent.child().unwrap());
+        first.raise();
+        assert!(first.is_raised() && !second.is_raised() && !parent.is_raised());
+        assert!(is_cancellation(&first.pause(Duration::from_secs(60)).unwrap_err()));
+        second.pause(Duration::from_millis(1)).unwrap();
+        parent.raise();
+        assert!(second.is_raised());
+        assert!(is_cancellation(&second.pause(Duration::from_secs(60)).unwrap_err()));
+    }
 }

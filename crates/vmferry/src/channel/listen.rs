@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Instant;
 
 use rustix::event::PollFlags;
 
@@ -79,6 +80,51 @@ impl Listener {
         }
     }
 
+    /// A connection that is there already, whose waits `interrupt` ends; `None` if there is none, or what was opened
+    /// needs no peer.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused.
+    pub(crate) fn accept_now(&self, interrupt: &Interrupt) -> io::Result<Option<Channel>> {
+        let accepted = match &self.kind {
+            Kind::Unix { listener, .. } => accept_now(|| listener.accept())?.map(|(stream, _)| OwnedFd::from(stream)),
+            Kind::Tcp(listener) => match accept_now(|| listener.accept())? {
+                Some((stream, _)) => {
+                    connect::set_tcp_options(&stream)?;
+                    Some(stream.into())
+                }
+                None => None,
+            },
+            Kind::Ready(_) => None,
+        };
+        accepted.map(|fd| Channel::from_fd(fd, interrupt.clone())).transpose()
+    }
+
+    /// Waits until there is a connection, or something to read on one of `channels`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Interrupt::wait_until`].
+    pub(crate) fn wait_with<'a>(
+        &'a self,
+        channels: impl Iterator<Item = &'a Channel>,
+        interrupt: &Interrupt,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let own = match &self.kind {
+            Kind::Unix { listener, .. } => Some(listener.as_fd()),
+            Kind::Tcp(listener) => Some(listener.as_fd()),
+            Kind::Ready(_) => None,
+        };
+        interrupt.wait_any(own.into_iter().chain(channels.map(Channel::as_fd)), PollFlags::IN, deadline)
+    }
+
+    /// What ends its waits.
+    pub(crate) fn interrupt(&self) -> &Interrupt {
+        &self.interrupt
+    }
+
     /// Waits for the peer, and stops listening.
     ///
     /// # Errors
@@ -116,6 +162,17 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Accepts a connection, if there is one; one that is gone again is forgotten.
+fn accept_now<T>(accept: impl Fn() -> io::Result<T>) -> io::Result<Option<T>> {
+    loop {
+        match accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+            other => return other.map(Some),
+        }
     }
 }
 

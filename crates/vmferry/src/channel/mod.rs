@@ -11,7 +11,7 @@ pub(crate) mod open;
 pub mod uri;
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ pub use interrupt::Interrupt;
 pub use listen::Listener;
 pub use uri::{Uri, UriError};
 
+use crate::memory::scattered::{Places, read_scattered};
 use crate::memory::vectored::{Parts, write_vectored};
 
 /// What a channel can promise, by its transport.
@@ -99,7 +100,16 @@ impl Channel {
     ///
     /// The process has no descriptor left.
     pub fn try_clone(&self) -> io::Result<Self> {
-        Ok(Self { fd: self.fd.try_clone()?, transport: self.transport, interrupt: self.interrupt.clone(), child: None })
+        self.try_clone_with(self.interrupt.clone())
+    }
+
+    /// The same, whose waits end with another interrupt.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::try_clone`].
+    pub fn try_clone_with(&self, interrupt: Interrupt) -> io::Result<Self> {
+        Ok(Self { fd: self.fd.try_clone()?, transport: self.transport, interrupt, child: None })
     }
 
     /// Writes all of `bytes`.
@@ -156,6 +166,43 @@ impl Channel {
         }
     }
 
+    /// Reads what is there, at most as much as `buffer` holds; 0 at the end, `None` if nothing is there yet.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the connection.
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        loop {
+            match rustix::io::read(&self.fd, &mut *buffer) {
+                Ok(read) => return Ok(Some(read)),
+                Err(rustix::io::Errno::AGAIN) => return Ok(None),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Fills `places` but for the last `spare` bytes, of which as many are filled as are there. Returns how many are
+    /// not: more than `spare` at the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::read`].
+    pub(crate) fn read_scattered(&self, places: &mut Places<'_>, spare: usize) -> io::Result<usize> {
+        while places.bytes() > spare {
+            match read_scattered(self.fd.as_fd(), places) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.interrupt.wait(self.fd.as_fd(), PollFlags::IN)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(places.bytes())
+    }
+
     /// Waits until there is something to read, or the end.
     pub(crate) fn wait_for_input(&self) -> io::Result<()> {
         self.interrupt.wait(self.fd.as_fd(), PollFlags::IN)
@@ -207,6 +254,12 @@ impl Channel {
             // A peer that is gone already has nothing to be told.
             let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
         }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

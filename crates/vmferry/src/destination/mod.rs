@@ -4,8 +4,10 @@
 //! started. If the source's last word is missing, the guest is loaded, stopped and startable by `cont`.
 
 mod arrival;
+mod held;
 mod huge_cost;
 mod inflate;
+mod multifd;
 mod ram;
 mod reader;
 mod sections;
@@ -22,11 +24,14 @@ use vmferry_wire::return_path::ReturnPathMessage;
 use vmferry_wire::section::Element;
 use vmstate::Input;
 
+use self::held::Held;
+use self::multifd::gather::{Gathered, gather};
+use self::multifd::{Alarms, Multifd};
 use self::reader::next;
 use self::sections::Sections;
 use crate::advice;
 use crate::channel::{Channel, Listener};
-use crate::control::{RunState, Status};
+use crate::control::{MultifdParameters, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::panicking::caught;
@@ -38,27 +43,59 @@ use crate::source::pace::to_u64;
 /// How long a destination that failed waits for the source to hear why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+const OPENING: &str = "opening the channel";
+
 /// Everything that a destination needs beside its channel.
 pub(crate) struct Context {
     pub(crate) machine: Arc<dyn Machine>,
     pub(crate) shared: Arc<Shared>,
     /// Start the guest if it ran at the source.
     pub(crate) autostart: bool,
+    /// What is set for multifd, if pages come that way.
+    pub(crate) multifd: Option<MultifdParameters>,
+}
+
+/// What a load reads from.
+struct Connections {
+    /// For answers.
+    main: Channel,
+    input: Input<'static>,
+    held: Arc<Held>,
+    multifd: Option<Multifd>,
+}
+
+fn connect(context: &Context, listener: Listener) -> Result<Connections, Error> {
+    let held = Arc::new(Held::default());
+    let Some(parameters) = context.multifd else {
+        let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
+        let input = main.try_clone().doing(Side::Destination, OPENING)?;
+        return Ok(Connections { main, input: reader::open(Arc::new(input), Vec::new()), held, multifd: None });
+    };
+    let interrupt = listener.interrupt().clone();
+    let alarm = || interrupt.child().doing(Side::Destination, OPENING);
+    let alarms = Alarms { channels: alarm()?, main: alarm()? };
+    let Gathered { main, prefix, channels } = gather(listener, &alarms, parameters.channels, context.machine.uuid())?;
+    let multifd = Multifd::start(channels, alarms.clone(), context.machine.ram(), &held, parameters.compression)
+        .doing(Side::Destination, "starting the multifd channels")?;
+    // A channel that fails ends the reading, not the answering.
+    let input = main.try_clone_with(alarms.main).doing(Side::Destination, OPENING)?;
+    let main = main.try_clone_with(interrupt).doing(Side::Destination, OPENING)?;
+    Ok(Connections { main, input: reader::open(Arc::new(input), prefix), held, multifd: Some(multifd) })
 }
 
 /// Waits for the source, loads the guest, and returns when it is over.
 pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
-    let channel = listener.accept().doing(Side::Destination, "waiting for the source");
+    let connections = connect(context, listener);
     let started = Instant::now();
-    let result = channel.and_then(|channel| {
+    let result = connections.and_then(|Connections { main: channel, input, held, multifd }| {
         let _frozen = context.machine.registry().freeze_for_load().at(Side::Destination)?;
         context.shared.enter(&*context.machine, Status::Active);
         let mut driver = Driver {
             protocol: Destination::begin(),
             actions: VecDeque::new(),
-            input: reader::open(Arc::new(channel.try_clone().doing(Side::Destination, "opening the channel")?)),
+            input,
             channel,
-            sections: Sections::new(&*context.machine),
+            sections: Sections::new(&*context.machine, held, multifd),
             unchecked: None,
             context,
             speaks_handover: false,
@@ -147,6 +184,8 @@ impl Driver<'_> {
     }
 
     fn fail(&mut self, error: Error) {
+        // Where a multifd channel failed, everything else only ended with it.
+        let error = self.sections.close_channels().unwrap_or(error);
         self.error.get_or_insert(error);
         self.actions.clear();
         self.handle(DestinationEvent::Failed);

@@ -8,18 +8,15 @@ use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header, xbz
 use vmstate::Input;
 
 use super::arrival::Arrival;
+use super::held::Held;
 use super::inflate::Inflate;
+use super::multifd::Multifd;
 use super::reader::{mismatch, next, read_error};
-use crate::dirty::PageSet;
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
-use crate::memory::populated::perhaps_populated;
-use crate::memory::zero::is_zero;
 use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 
 /// Octets of the record of a zero page that names no block.
 const ZERO_RECORD_OCTETS: usize = 9;
-
-const ZERO_PAGE: [u8; TARGET_PAGE] = [0; TARGET_PAGE];
 
 /// Takes the bodies of the `ram` section.
 #[derive(Debug)]
@@ -31,10 +28,14 @@ pub(super) struct RamLoader {
     current: Option<usize>,
     /// Prepares memory for the pages that come.
     arrival: Arrival,
-    /// Pages of each block that may hold something: what was populated when the list came, and what arrived since. The
-    /// rest is zero already.
-    held: Vec<PageSet>,
+    /// Pages of each block that may hold something.
+    held: Arc<Held>,
     inflate: Inflate,
+    /// The channels on which pages come.
+    pub(super) multifd: Option<Multifd>,
+    /// Whether records say where the channels meet, or the end of each section; known behind the first section.
+    flush_records: Option<bool>,
+    has_flush_record: bool,
     /// Pages taken: with content, of zeros.
     pub(super) normal_pages: u64,
     pub(super) zero_pages: u64,
@@ -44,19 +45,23 @@ pub(super) struct RamLoader {
 enum Next {
     Blocks(u64),
     Page { block: usize, offset: u64, kind: PageKind, octets: u32 },
+    Flush,
     End,
     Nothing,
 }
 
 impl RamLoader {
-    pub(super) fn new(blocks: &[Arc<dyn RamBlock>]) -> Self {
+    pub(super) fn new(blocks: &[Arc<dyn RamBlock>], held: Arc<Held>, multifd: Option<Multifd>) -> Self {
         Self {
             blocks: blocks.to_vec(),
             listed: false,
             current: None,
             arrival: Arrival::default(),
-            held: Vec::new(),
+            held,
             inflate: Inflate::default(),
+            multifd,
+            flush_records: None,
+            has_flush_record: false,
             normal_pages: 0,
             zero_pages: 0,
         }
@@ -73,7 +78,8 @@ impl RamLoader {
             match self.next_record(input)? {
                 Next::Blocks(total) => self.read_list(input, total)?,
                 Next::Page { block, offset, kind, octets } => self.read_page(input, block, offset, kind, octets)?,
-                Next::End => return Ok(()),
+                Next::Flush => self.flush(input.offset())?,
+                Next::End => return self.end_section(input.offset()),
                 Next::Nothing => {}
             }
         }
@@ -102,7 +108,8 @@ impl RamLoader {
         let page = match record {
             Record::MemSize { total } => return Ok(Next::Blocks(total)),
             Record::Eos => return Ok(Next::End),
-            Record::Hook | Record::MultifdFlush => return Ok(Next::Nothing),
+            Record::MultifdFlush => return Ok(Next::Flush),
+            Record::Hook => return Ok(Next::Nothing),
             Record::Page(page) => page,
         };
         if !self.listed {
@@ -118,6 +125,30 @@ impl RamLoader {
         };
         self.current = Some(block);
         Ok(Next::Page { block, offset: page.offset, kind: page.kind, octets: page.contents_bytes })
+    }
+
+    /// Waits for the channels.
+    ///
+    /// Differs from QEMU: without multifd it passes over the record, and would miss every page.
+    fn flush(&mut self, offset: u64) -> Result<(), Error> {
+        self.has_flush_record = true;
+        let Some(multifd) = &self.multifd else {
+            let accepted = "none: turn multifd on at both ends, or off";
+            return Err(mismatch(offset, "a record", "one that waits for multifd channels", accepted));
+        };
+        if !self.listed {
+            return Err(mismatch(offset, "a multifd flush", "before the list of RAM blocks", "behind it"));
+        }
+        multifd.meet()
+    }
+
+    /// Where no records say so, the channels meet at the end of each section.
+    ///
+    /// Differs from QEMU: there the machine type says which rule is in force. A source of the newer rule has a record
+    /// in its first section, one of the older rule never has any.
+    fn end_section(&mut self, offset: u64) -> Result<(), Error> {
+        let has_records = *self.flush_records.get_or_insert(self.has_flush_record);
+        if self.multifd.is_some() && !has_records { self.flush(offset) } else { Ok(()) }
     }
 
     fn read_page(
@@ -146,9 +177,7 @@ impl RamLoader {
             PageKind::Xbzrle | PageKind::Compressed => {}
         }
         self.normal_pages += 1;
-        if let Some(held) = self.held.get_mut(index) {
-            held.add_range(page_number(offset), 1);
-        }
+        self.held.arrive(index, offset, TARGET_PAGE);
         let start = input.offset();
         let wanted = usize::try_from(octets).unwrap_or(usize::MAX);
         let data = input.peek(wanted).map_err(|error| read_error(error, start))?;
@@ -157,7 +186,7 @@ impl RamLoader {
         }
         match kind {
             PageKind::Xbzrle => {
-                let mut page = ZERO_PAGE;
+                let mut page = [0; TARGET_PAGE];
                 block.read(offset, &mut page).at(Side::Destination)?;
                 xbzrle::apply(data, &mut page).map_err(|error| error.at(start)).at(Side::Destination)?;
                 block.write(offset, &page).at(Side::Destination)?;
@@ -174,19 +203,10 @@ impl RamLoader {
         Ok(())
     }
 
-    /// Makes one page zero. Memory that was never populated is, and stays unpopulated: reading it would be enough to
-    /// give it page tables.
     fn clear_page(&mut self, index: usize, offset: u64) -> Result<(), Error> {
         self.zero_pages += 1;
-        if !self.held.get(index).is_some_and(|held| held.contains(page_number(offset))) {
-            return Ok(());
-        }
         let Some(block) = self.blocks.get(index) else { return Ok(()) };
-        let memory = block.run(offset, TARGET_PAGE).at(Side::Destination)?;
-        if !is_zero(&memory) {
-            memory.copy_from(&ZERO_PAGE);
-        }
-        Ok(())
+        self.held.clear(index, &**block, offset)
     }
 
     /// Takes the zero pages of the same block that stand next in the window, as many as are whole: a guest that uses
@@ -241,8 +261,7 @@ impl RamLoader {
                 format!("with '{}'", missing.name()),
             ));
         }
-        let pages = |block: &Arc<dyn RamBlock>| perhaps_populated(&**block, 0, page_number(block.used_len()));
-        self.held = self.blocks.iter().map(pages).collect();
+        self.held.learn(&self.blocks);
         self.listed = true;
         Ok(())
     }
@@ -254,9 +273,4 @@ impl RamLoader {
     fn names(&self) -> String {
         self.blocks.iter().map(|block| format!("'{}'", block.name())).collect::<Vec<_>>().join(", ")
     }
-}
-
-/// Number of the page at `offset`, or of pages in that many bytes.
-fn page_number(offset: u64) -> usize {
-    usize::try_from(offset / TARGET_PAGE_BYTES).unwrap_or(usize::MAX)
 }

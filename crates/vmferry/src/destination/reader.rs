@@ -13,18 +13,28 @@ use crate::error::{Attribute as _, Error, ErrorKind, Side};
 /// Bytes of the window: large enough that a read system call carries dozens of pages, small enough for the cache.
 const WINDOW_BYTES: usize = 256 << 10;
 
-/// Reads from a channel.
-struct FromChannel(Arc<Channel>);
+/// Reads from a channel, of which the first octets may have been read before.
+struct FromChannel {
+    channel: Arc<Channel>,
+    prefix: Vec<u8>,
+}
 
 impl Refill for FromChannel {
     fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn StdError + Send + Sync>> {
-        Ok(self.0.read(buffer)?)
+        if !self.prefix.is_empty() {
+            let count = self.prefix.len().min(buffer.len());
+            for (place, octet) in buffer.iter_mut().zip(self.prefix.drain(..count)) {
+                *place = octet;
+            }
+            return Ok(count);
+        }
+        Ok(self.channel.read(buffer)?)
     }
 }
 
-/// A reader of the stream in `channel`.
-pub(super) fn open(channel: Arc<Channel>) -> Input<'static> {
-    Input::new(FromChannel(channel), WINDOW_BYTES)
+/// A reader of the stream that is `prefix` and what `channel` has.
+pub(super) fn open(channel: Arc<Channel>, prefix: Vec<u8>) -> Input<'static> {
+    Input::new(FromChannel { channel, prefix }, WINDOW_BYTES)
 }
 
 /// Decodes the next element and moves over it.

@@ -1,6 +1,7 @@
 //! Sections of the stream and the devices they belong to.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
 use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION};
@@ -8,6 +9,8 @@ use vmferry_wire::section::{Footer, SectionHeader, SectionIdent};
 use vmstate::registry::Entry;
 use vmstate::{Input, Registry, Schema};
 
+use super::held::Held;
+use super::multifd::Multifd;
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
 use crate::advice;
@@ -39,10 +42,10 @@ pub(super) struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    pub(super) fn new(machine: &'a dyn Machine) -> Self {
+    pub(super) fn new(machine: &'a dyn Machine, held: Arc<Held>, multifd: Option<Multifd>) -> Self {
         Self {
             registry: machine.registry(),
-            ram: RamLoader::new(machine.ram()),
+            ram: RamLoader::new(machine.ram(), held, multifd),
             bound: HashMap::new(),
             run_state: None,
         }
@@ -50,7 +53,16 @@ impl<'a> Sections<'a> {
 
     /// Pages taken: with content, of zeros.
     pub(super) fn pages(&self) -> (u64, u64) {
-        (self.ram.normal_pages, self.ram.zero_pages)
+        let (normal, zero) = self.ram.multifd.as_ref().map_or((0, 0), Multifd::pages);
+        (self.ram.normal_pages + normal, self.ram.zero_pages + zero)
+    }
+
+    /// Ends the multifd channels; tells why one of them failed, if one did.
+    pub(super) fn close_channels(&mut self) -> Option<Error> {
+        let multifd = self.ram.multifd.as_mut()?;
+        let failure = multifd.failure();
+        multifd.close();
+        failure
     }
 
     /// What the guest did before it was stopped; running, if the stream does not say.
@@ -143,10 +155,11 @@ impl<'a> Sections<'a> {
     /// Checks at the end mark that nothing is missing, and names devices that received nothing.
     ///
     /// Differs from QEMU: a stream without RAM is accepted there by a machine that has some.
-    pub(super) fn finish(&self, offset: u64) -> Result<(), Error> {
+    pub(super) fn finish(&mut self, offset: u64) -> Result<(), Error> {
         if !self.ram.is_listed() {
             return Err(mismatch(offset, "the end of the stream", "before any RAM", "behind the RAM section"));
         }
+        self.ram.multifd.as_mut().map_or(Ok(()), Multifd::finish)?;
         for entry in self.registry.entries() {
             let target = Target::Device(entry.idstr().to_owned(), entry.instance());
             if !self.bound.values().any(|bound| *bound == target) {

@@ -82,6 +82,11 @@ impl PageSet {
         self.count
     }
 
+    /// The words of the bitmap.
+    pub(crate) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     /// Words of the bitmap.
     #[must_use]
     pub fn word_count(&self) -> usize {

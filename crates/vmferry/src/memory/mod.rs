@@ -7,6 +7,7 @@ pub mod mapped;
 pub mod pagemap;
 pub mod populate;
 pub mod populated;
+pub mod scattered;
 pub mod vectored;
 pub mod words;
 pub mod zero;

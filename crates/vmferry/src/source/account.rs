@@ -64,6 +64,12 @@ impl Account {
         self.ram.normal_bytes += sent.normal_pages * TARGET_PAGE_BYTES;
     }
 
+    /// What of the bytes was on multifd channels, and how often the kernel copied there.
+    pub(super) fn sent_on_channels(&mut self, bytes: u64, missed_zero_copy: u64) {
+        self.ram.multifd_bytes += bytes;
+        self.ram.missed_zero_copy += missed_zero_copy;
+    }
+
     /// The head of the stream is out.
     pub(super) fn set_up(&mut self, context: &Context, total: u64) {
         self.ram.total = total;

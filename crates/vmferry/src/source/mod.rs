@@ -5,6 +5,7 @@
 //! itself, a failure after the last octet leaves it stopped here with owner unknown (`docs/design.md` has the table).
 
 pub(crate) mod devices;
+pub(crate) mod multifd;
 pub(crate) mod pace;
 pub(crate) mod ram;
 pub(crate) mod return_path;
@@ -34,6 +35,7 @@ use vmstate::registry::Frozen;
 
 use self::account::Account;
 use self::devices::{RAM_SECTION_ID, save_devices, save_early_devices};
+use self::multifd::{Connections, FlushRule, Multifd};
 use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::advice;
@@ -76,8 +78,10 @@ pub(crate) struct Context {
     pub(crate) frozen: Option<Frozen>,
 }
 
-/// Moves the guest over `channel`; returns when it is over.
-pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
+/// Moves the guest over `connections`; returns when it is over.
+pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Error> {
+    let Connections { main: channel, multifd } = connections;
+    let multifd = multifd.map(|channels| start_channels(&context, channels)).transpose()?;
     let Capabilities { return_path, xbzrle, .. } = *context.shared.capabilities();
     let cache_bytes = xbzrle.then_some(context.shared.parameters().xbzrle_cache_bytes);
     let (protocol, actions) = Source::begin(channel.transport(), return_path);
@@ -92,11 +96,22 @@ pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
         description: None,
         ear: None,
         error: None,
+        multifd,
         channel: Some(channel),
         context,
     };
     driver.drive();
     driver.error.map_or(Ok(()), Err)
+}
+
+fn start_channels(context: &Context, (channels, alarm): (Vec<Channel>, Interrupt)) -> Result<Multifd, Error> {
+    let machine = &*context.machine;
+    let rule = if machine.multifd_flush_after_each_section() { FlushRule::Sections } else { FlushRule::Rounds };
+    let gate = context.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let interrupt = gate.unwrap_or_else(|| alarm.clone());
+    let parameters = *context.shared.parameters();
+    Multifd::start(channels, (alarm, interrupt), named_blocks(machine)?, rule, parameters)
+        .doing(Side::Source, "starting the multifd channels")
 }
 
 fn named_blocks(machine: &dyn Machine) -> Result<Vec<NamedBlock>, Error> {
@@ -120,6 +135,8 @@ struct Driver {
     description: Option<Description>,
     ear: Option<JoinHandle<()>>,
     error: Option<Error>,
+    /// The channels of the pages, if they have some of their own.
+    multifd: Option<Multifd>,
     /// Gone once it was finished.
     channel: Option<Channel>,
     context: Context,
@@ -142,6 +159,11 @@ impl Driver {
 
     /// An action failed. If the channel broke, the destination may have said why, which is the better reason.
     fn fail(&mut self, error: Error) {
+        // Where a multifd channel failed, everything else only ended with it.
+        let first = self.multifd.as_ref().and_then(Multifd::failure);
+        let error = first
+            .map_or(Ok(error), |source| Err(source).doing(Side::Source, "sending RAM"))
+            .unwrap_or_else(|first| first);
         let patience = Instant::now() + LAST_WORDS;
         if self.ear.is_some() && matches!(error.kind(), ErrorKind::Io { .. }) {
             while !self.protocol.is_final()
@@ -153,7 +175,9 @@ impl Driver {
                 self.hear(heard);
             }
         }
-        self.error.get_or_insert(error);
+        let is_early = self.multifd.is_some() && matches!(self.protocol, Source::SettingUp(_));
+        let advice = (is_early && matches!(error.kind(), ErrorKind::Io { .. })).then(multifd::advice);
+        self.error.get_or_insert_with(|| error.advised(advice));
         self.handle(SourceEvent::Failed);
     }
 
@@ -183,7 +207,9 @@ impl Driver {
         tracing::trace!(?event, from = ?self.protocol, to = ?next, "source");
         self.note_cause(event, next);
         if next.is_final() && !self.protocol.is_final() {
-            self.actions.clear();
+            // A guest that is not ours any more is put aside, also where the word comes before that was done.
+            let is_completed = matches!(next, Source::Completed(_));
+            self.actions.retain(|action| is_completed && *action == SourceAction::Relinquish);
         }
         self.account.crossed(self.protocol, next);
         self.protocol = next;
@@ -283,6 +309,7 @@ impl Driver {
             })
             .collect();
         BlockList::encode(&entries, &mut out);
+        self.announce_sync(&mut out)?;
         Record::encode_eos(&mut out);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
         self.early_devices = save_early_devices(machine.registry(), &mut out)?;
@@ -290,6 +317,7 @@ impl Driver {
             self.start_ear()?;
         }
         self.write(&out, "sending the head of the stream")?;
+        self.wait_for_channels()?;
         self.account.set_up(&self.context, entries.iter().map(|entry| entry.used_bytes).sum());
         self.context.shared.enter(&*machine, Status::Active);
         Ok(SourceEvent::Done)
@@ -303,7 +331,10 @@ impl Driver {
     }
 
     fn start_ear(&mut self) -> Result<(), Error> {
-        let channel = self.channel()?.try_clone().doing(Side::Source, "opening the return path")?;
+        let channel = self.channel()?;
+        // It hears the destination's last words also where the alarm of the channels has ended all else.
+        let interrupt = self.multifd.as_ref().map_or_else(|| channel.interrupt(), |multifd| &multifd.interrupt);
+        let channel = channel.try_clone_with(interrupt.clone()).doing(Side::Source, "opening the return path")?;
         let tell = self.context.tell.clone();
         let ear = thread::Builder::new()
             .name("return-path".to_owned())
@@ -327,7 +358,8 @@ impl Driver {
             return Ok(SourceEvent::Done);
         }
         self.ram.set_xbzrle_cache_bytes(parameters.xbzrle_cache_bytes);
-        let pages = usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, PAGES_PER_PART);
+        let pages =
+            usize::try_from(allowance / TARGET_PAGE_BYTES).unwrap_or(usize::MAX).clamp(1, self.pages_per_part());
         self.send_part(pages)?;
         let remaining = self.ram.runs.remaining_pages();
         self.account.refresh(&self.context, remaining, remaining == 0);
@@ -395,6 +427,9 @@ impl Driver {
     }
 
     fn send_part(&mut self, pages: usize) -> Result<u64, Error> {
+        if self.multifd.is_some() {
+            return self.send_part_on_channels(pages);
+        }
         let mut head = Vec::with_capacity(5);
         SectionHeader::Part { section_id: RAM_SECTION_ID }.encode(&mut head);
         let mut tail = Vec::with_capacity(5);
@@ -408,6 +443,7 @@ impl Driver {
 
     /// Takes new dirty pages out of the log; what the round was that this ends.
     fn synchronise(&mut self) -> Result<Option<Round>, Error> {
+        self.sync_channels()?;
         let dirty = self.ram.synchronise(self.context.machine.dirty_log());
         let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
         let round = self.account.synchronised(&self.context, dirty, self.ram.runs.remaining_pages());
@@ -447,9 +483,11 @@ impl Driver {
         self.context.shared.info().xbzrle = self.ram.xbzrle_stats();
         let mut out = Vec::new();
         SectionHeader::End { section_id: RAM_SECTION_ID }.encode(&mut out);
+        self.announce_sync(&mut out)?;
         Record::encode_eos(&mut out);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
         self.write(&out, "sending the end of RAM")?;
+        self.wait_for_channels()?;
         self.account.refresh(&self.context, 0, true);
         self.account.phase("last-pages");
         Ok(SourceEvent::Done)
@@ -515,6 +553,7 @@ impl Driver {
     fn finish(&mut self) {
         self.end_throttling();
         self.context.machine.dirty_log().stop();
+        self.multifd = None;
         if let Some(channel) = self.channel.take() {
             channel.shut_down();
         }

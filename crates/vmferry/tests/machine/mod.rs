@@ -59,6 +59,9 @@ pub struct TestMachine {
     machine_type: String,
     /// Whether SWITCHOVER_START is sent: QEMU knows it since 10.0.
     pub announces_switchover: AtomicBool,
+    /// Whether multifd channels meet at the end of each section.
+    pub flushes_after_each_section: AtomicBool,
+    pub uuid: Mutex<[u8; 16]>,
     blocks: Vec<MappedBlock>,
     ram: Vec<Arc<dyn RamBlock>>,
     log: Box<dyn DirtyLog>,
@@ -129,6 +132,8 @@ impl TestMachine {
         let machine = Arc::new(Self {
             machine_type: machine_type.to_owned(),
             announces_switchover: AtomicBool::new(true),
+            flushes_after_each_section: AtomicBool::new(false),
+            uuid: Mutex::default(),
             ram,
             log,
             blocks,
@@ -267,6 +272,14 @@ impl Machine for TestMachine {
 
     fn sends_switchover_start(&self) -> bool {
         self.announces_switchover.load(Ordering::Relaxed)
+    }
+
+    fn multifd_flush_after_each_section(&self) -> bool {
+        self.flushes_after_each_section.load(Ordering::Relaxed)
+    }
+
+    fn uuid(&self) -> [u8; 16] {
+        *self.uuid.lock().unwrap()
     }
 
     fn registry(&self) -> &Registry {

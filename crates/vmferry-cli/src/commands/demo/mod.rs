@@ -48,6 +48,28 @@ const MIGRATION_TIMEOUT: Duration = Duration::from_secs(120);
 enum Mode {
     /// While it runs, in rounds, with a short stop at the end
     Precopy,
+    /// The same, its pages on two channels of their own
+    Multifd,
+}
+
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Precopy => "precopy",
+            Mode::Multifd => "multifd",
+        }
+    }
+
+    /// Sets what the mode needs, which is the same at both ends.
+    fn prepare(self, machine: &mut Machine) -> anyhow::Result<()> {
+        match self {
+            Mode::Precopy => Ok(()),
+            Mode::Multifd => {
+                let multifd = json!([{ "capability": "multifd", "state": true }]);
+                machine.execute("migrate-set-capabilities", json!({ "capabilities": multifd })).map(drop)
+            }
+        }
+    }
 }
 
 /// Move a running guest from one process to another and let it check its own memory
@@ -72,10 +94,11 @@ const EXAMPLES: &str = "\
 Examples:
   vmferry demo
   vmferry demo --memory 1G --dirty-rate 500
+  vmferry demo --mode multifd
   vmferry demo --json";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let (Mode::Precopy, accel) = (args.mode, args.accel);
+    let accel = args.accel;
     let interrupt = Interrupt::take_over().context("cannot take over Ctrl-C").or_environment()?;
     let dir = tempfile::Builder::new().prefix("vmferry-demo-").tempdir().context("a folder").or_environment()?;
     output.note(&format!(
@@ -111,7 +134,10 @@ fn perform(
     };
     let mut source =
         Machine::start(dir, "source", &machine(&["--dirty-rate".to_owned(), args.dirty_rate.to_string()]))?;
-    let mut destination = Machine::start(dir, "destination", &machine(&["--incoming".to_owned(), uri.clone()]))?;
+    let mut destination = Machine::start(dir, "destination", &machine(&["--incoming".to_owned(), "defer".to_owned()]))?;
+    args.mode.prepare(&mut source)?;
+    args.mode.prepare(&mut destination)?;
+    destination.execute("migrate-incoming", json!({ "uri": uri }))?;
     output.note(&format!("  source       process {}, the guest boots", source.pid()));
     output.note(&format!("  destination  process {}, waits", destination.pid()));
 
@@ -165,6 +191,7 @@ fn perform(
     source.quit();
     destination.quit();
     Ok(Some(Report {
+        mode: args.mode.name(),
         accel: accel.name(),
         machine: MACHINE.to_owned(),
         memory_bytes: args.memory.0,

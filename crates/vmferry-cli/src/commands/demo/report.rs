@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 /// Everything that was seen.
 #[derive(Debug)]
 pub(super) struct Report {
+    pub(super) mode: &'static str,
     pub(super) accel: &'static str,
     pub(super) machine: String,
     pub(super) memory_bytes: u64,
@@ -47,7 +48,7 @@ impl Report {
     pub(super) fn document(&self) -> Value {
         json!({
             "verified": self.is_verified(),
-            "mode": "precopy",
+            "mode": self.mode,
             "accel": self.accel,
             "machine": self.machine,
             "memory_bytes": self.memory_bytes,

@@ -1,0 +1,118 @@
+//! Which pages may hold something: what was populated when the load began, and what arrived since. The rest is zero.
+//!
+//! Memory that was never populated stays so when it is to be zero: even reading it would give it page tables. Pages
+//! arrive on several threads; two versions of one page never arrive at once, since a meeting of all channels, with its
+//! lock, stands between them.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Attribute as _, Error, Side};
+use crate::memory::populated::perhaps_populated;
+use crate::memory::zero::is_zero;
+use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
+
+const ZERO_PAGE: [u8; TARGET_PAGE] = [0; TARGET_PAGE];
+
+/// Pages of each block, in the machine's order; every page until it is learnt.
+#[derive(Debug, Default)]
+pub(super) struct Held(OnceLock<Vec<Box<[AtomicU64]>>>);
+
+impl Held {
+    /// Asks the kernel what is populated now. What was learnt before counts.
+    pub(super) fn learn(&self, blocks: &[Arc<dyn RamBlock>]) {
+        let of_block = |block: &Arc<dyn RamBlock>| {
+            let populated = perhaps_populated(&**block, 0, page_number(block.used_len()));
+            populated.words().iter().map(|word| AtomicU64::new(*word)).collect()
+        };
+        self.0.get_or_init(|| blocks.iter().map(of_block).collect());
+    }
+
+    /// The pages in `len` bytes from `offset` on arrive with content.
+    pub(super) fn arrive(&self, block: usize, offset: u64, len: usize) {
+        let Some(words) = self.0.get().and_then(|blocks| blocks.get(block)) else { return };
+        let mut page = page_number(offset);
+        let end = page.saturating_add(len / TARGET_PAGE);
+        while page < end {
+            let Some(word) = words.get(page / 64) else { return };
+            let count = (64 - page % 64).min(end - page);
+            let mask = (u64::MAX >> (64 - count)) << (page % 64);
+            // Most pages come once, most words are full at last; a look is cheaper than a locked write.
+            if word.load(Ordering::Relaxed) & mask != mask {
+                word.fetch_or(mask, Ordering::Relaxed);
+            }
+            page += count;
+        }
+    }
+
+    /// Makes the page at `offset` zero, which lies inside the block.
+    ///
+    /// # Errors
+    ///
+    /// The block is shorter than it said.
+    pub(super) fn clear(&self, index: usize, block: &dyn RamBlock, offset: u64) -> Result<(), Error> {
+        if !self.contains(index, page_number(offset)) {
+            return Ok(());
+        }
+        let memory = block.run(offset, TARGET_PAGE).at(Side::Destination)?;
+        if !is_zero(&memory) {
+            memory.copy_from(&ZERO_PAGE);
+        }
+        Ok(())
+    }
+
+    fn contains(&self, block: usize, page: usize) -> bool {
+        let Some(words) = self.0.get().and_then(|blocks| blocks.get(block)) else { return true };
+        words.get(page / 64).is_none_or(|word| word.load(Ordering::Relaxed) >> (page % 64) & 1 == 1)
+    }
+}
+
+/// Number of the page at `offset`, or of pages in that many bytes.
+fn page_number(offset: u64) -> usize {
+    usize::try_from(offset / TARGET_PAGE_BYTES).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MappedBlock;
+
+    #[test]
+    fn what_arrived_is_cleared_and_what_never_did_is_left_alone() {
+        let block: Arc<dyn RamBlock> = Arc::new(MappedBlock::new("ram", 300 * TARGET_PAGE).unwrap());
+        let held = Held::default();
+        held.learn(&[Arc::clone(&block)]);
+        for (first, count) in [(0, 1), (62, 4), (128, 64), (199, 101)] {
+            let (offset, len) = (first * TARGET_PAGE_BYTES, count * TARGET_PAGE);
+            held.arrive(0, offset, len);
+            block.write(offset, &vec![7; len]).unwrap();
+            let last = page_number(offset) + count - 1;
+            assert!(held.contains(0, page_number(offset)) && held.contains(0, last));
+        }
+        for page in [1, 61, 66, 127, 192, 198] {
+            // Where the kernel cannot tell, every page may hold something.
+            assert!(!held.contains(0, page) || !is_told(&*block), "{page}");
+        }
+        for page in 0..300 {
+            held.clear(0, &*block, page * TARGET_PAGE_BYTES).unwrap();
+        }
+        let mut all = vec![1; 300 * TARGET_PAGE];
+        block.read(0, &mut all).unwrap();
+        assert!(all.iter().all(|octet| *octet == 0));
+    }
+
+    fn is_told(block: &dyn RamBlock) -> bool {
+        crate::memory::populated::populated(block).is_ok()
+    }
+
+    #[test]
+    fn before_anything_is_learnt_every_page_is_looked_at() {
+        let block = MappedBlock::new("ram", TARGET_PAGE).unwrap();
+        block.write(0, &[1; 8]).unwrap();
+        Held::default().clear(0, &block, 0).unwrap();
+        let mut octets = [1; 8];
+        block.read(0, &mut octets).unwrap();
+        assert_eq!(octets, [0; 8]);
+    }
+}

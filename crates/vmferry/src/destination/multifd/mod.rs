@@ -1,0 +1,122 @@
+//! Receiving pages on channels of their own (`docs/spec/multifd.md`).
+//!
+//! | what | where |
+//! |---|---|
+//! | the connections are told apart by their first octets | [`gather`] |
+//! | a thread a channel reads packets into guest memory | `reader` |
+//! | the main stream and the channels wait for each other | `meeting` |
+//!
+//! Whatever fails on one channel ends all of them, and the main stream's waits, by the alarm that they share. Every
+//! thread has ended before the guest starts, and before a failure is told.
+
+pub(super) mod gather;
+mod inflate;
+mod meeting;
+mod reader;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use vmferry_wire::multifd::HANDSHAKE_BYTES;
+
+pub(super) use self::meeting::Alarms;
+use self::meeting::Meeting;
+use self::reader::{Memory, Reader};
+use crate::channel::Channel;
+use crate::control::MultifdCompression;
+use crate::destination::held::Held;
+use crate::error::{Error, ErrorKind, Side};
+use crate::memory::RamBlock;
+use crate::panicking::caught;
+
+/// The channels of one load.
+#[derive(Debug)]
+pub(super) struct Multifd {
+    meeting: Arc<Meeting>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Multifd {
+    /// Starts the threads of `channels`, whose first packets were read.
+    ///
+    /// # Errors
+    ///
+    /// A thread cannot be started.
+    pub(super) fn start(
+        channels: Vec<Channel>,
+        alarms: Alarms,
+        blocks: &[Arc<dyn RamBlock>],
+        held: &Arc<Held>,
+        compression: MultifdCompression,
+    ) -> io::Result<Self> {
+        let meeting = Arc::new(Meeting::new(channels.len(), alarms));
+        let mut multifd = Self { meeting: Arc::clone(&meeting), threads: Vec::with_capacity(channels.len()) };
+        let blocks: Arc<[_]> = blocks.into();
+        for (id, channel) in channels.into_iter().enumerate() {
+            let memory = Memory { blocks: Arc::clone(&blocks), held: Arc::clone(held) };
+            let mut reader =
+                Reader::new(id, channel, HANDSHAKE_BYTES as u64, memory, Arc::clone(&meeting), compression)?;
+            let meeting = Arc::clone(&meeting);
+            let thread = thread::Builder::new().name(format!("multifd-recv-{id}")).spawn(move || {
+                if let Err(error) = caught(Side::Destination, || reader.run()) {
+                    meeting.fail(error.in_channel(id));
+                }
+            })?;
+            // What was started ends with `multifd`.
+            multifd.threads.push(thread);
+        }
+        Ok(multifd)
+    }
+
+    /// The main stream is where all channels had a SYNC.
+    ///
+    /// # Errors
+    ///
+    /// A channel failed or ended.
+    pub(super) fn meet(&self) -> Result<(), Error> {
+        self.meeting.meet()
+    }
+
+    /// Why a channel failed, if one did; told once.
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.meeting.failure()
+    }
+
+    /// Pages taken: with content, of zeros.
+    pub(super) fn pages(&self) -> (u64, u64) {
+        self.meeting.pages()
+    }
+
+    /// The main stream is at its end: nothing writes to guest memory any more on return.
+    ///
+    /// # Errors
+    ///
+    /// A channel failed, or took pages that no SYNC stands behind.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.close();
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
+        if self.meeting.has_pages() {
+            let text = "pages came on multifd channels behind the last place where the main stream waits for them";
+            return Err(Error::new(Side::Destination, ErrorKind::State(text.to_owned())));
+        }
+        Ok(())
+    }
+
+    /// Ends all threads.
+    pub(super) fn close(&mut self) {
+        self.meeting.close();
+        for thread in self.threads.drain(..) {
+            // A panic in it was told as its failure.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Multifd {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
