@@ -1,12 +1,15 @@
-//! `vmferry check`: whether streams of one release load in another, by what their schemas say.
+//! `vmferry check`: whether streams of one release load in another, by what their schemas say; with `--stream`, whether
+//! one stream loads at one destination.
 //!
 //! | ends with | when |
 //! |---|---|
-//! | 0 | compatible in both directions |
-//! | 1 | incompatible in one, or it depends on what no schema says |
-//! | 2 | a schema does not know the machine type, or there are too many schemas |
-//! | 3 | a file is no schema, or no list of renames |
+//! | 0 | compatible in both directions; the stream loads |
+//! | 1 | incompatible in one, or it depends on what is not known |
+//! | 2 | a schema does not know the machine type, or the arguments do not fit each other |
+//! | 3 | a file is no schema, no list of renames, or no sound stream |
 //! | 4 | a file cannot be read, or the page not be written |
+
+mod stream;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -22,17 +25,21 @@ use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::html_file::write_html;
 use crate::output::{Output, printable};
 
-/// Tell whether streams of one release load in another, both ways, from their schemas
+/// Tell whether streams of one release load in another, both ways, or whether one stream loads at a destination
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Schema of the older release: output of `vmferry schema`, or of QEMU's -dump-vmstate
-    old: PathBuf,
-    /// Schema of the newer release
-    new: PathBuf,
-    /// Schemas of still newer releases: each is checked against each
-    more: Vec<PathBuf>,
-    /// Check this machine type alone, not all that both know
+    /// Schemas of releases, the oldest first: output of `vmferry schema`, or of QEMU's -dump-vmstate. Of more than two
+    /// each is checked against each. With --stream, the schema of the destination
+    #[arg(value_name = "OLD NEW")]
+    schemas: Vec<PathBuf>,
+    /// Check whether the destination will load this stream; - is standard input
+    #[arg(long, value_name = "FILE")]
+    stream: Option<PathBuf>,
+    /// A stream that the destination saved, started afresh with the arguments that will be used, and paused
+    #[arg(long, value_name = "FILE", requires = "stream")]
+    reference: Option<PathBuf>,
+    /// Check this machine type alone, not all that both know; with --stream, that of the destination
     #[arg(long, value_name = "TYPE")]
     machine: Option<String>,
     /// Read other names of fields and sections, and harmless differences, from a file
@@ -49,11 +56,19 @@ Examples:
   qemu-system-x86_64 -M q35 -dump-vmstate new.json; vmferry check old.json new.json
   vmferry check old.json new.json --renames docs/qemu-renames.toml --json
   vmferry check schemas/1.0.json schemas/1.1.json schemas/2.0.json --html releases.html
+  vmferry check --stream vm.stream new.json --machine pc-q35-9.2
+  vmferry check --stream vm.stream --reference fresh.stream
 
 docs/check-rules.md explains each rule.";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let paths: Vec<&Path> = [&args.old, &args.new].into_iter().chain(&args.more).map(PathBuf::as_path).collect();
+    if let Some(path) = &args.stream {
+        return stream::run(args, path, output);
+    }
+    let paths: Vec<&Path> = args.schemas.iter().map(PathBuf::as_path).collect();
+    if paths.len() < 2 {
+        return Err(Failure::usage(anyhow!("expected two schemas, OLD and NEW, or --stream FILE")));
+    }
     let mut options = Options::default();
     options.machine.clone_from(&args.machine);
     if let Some(path) = &args.renames {
@@ -74,10 +89,14 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     if let Some(path) = &args.html {
         write_html(path, |out| html::write_releases(&releases, out))?;
     }
-    Ok(match releases.verdict() {
+    Ok(exit_code(releases.verdict()))
+}
+
+fn exit_code(verdict: Verdict) -> ExitCode {
+    match verdict {
         Verdict::Compatible => ExitCode::Done,
         Verdict::Depends | Verdict::Incompatible => ExitCode::No,
-    })
+    }
 }
 
 /// One pair is told as such, several as releases.

@@ -45,6 +45,7 @@ mod report;
 mod rules;
 pub mod schema;
 mod sections;
+pub mod stream;
 pub(crate) mod text;
 
 pub use explanations::Explanation;

@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use super::finding::{Direction, Finding, Severity};
 use super::limits::RENAMES_BYTES_LIMIT;
-use super::rules::Rule;
+use super::stream::StreamRule;
 
 /// Renames and harmless differences.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +98,7 @@ struct HarmlessEntry {
 
 #[derive(Debug, Clone)]
 struct Harmless {
-    rule: Rule,
+    rule: StreamRule,
     path: String,
     direction: Direction,
     reason: String,
@@ -156,11 +156,17 @@ impl Renames {
             finding.harmless = Some(excuse.reason.clone());
         }
     }
+
+    /// Why a finding about a stream is declared harmless.
+    pub(super) fn excuse_in_stream(&self, rule: StreamRule, path: &str) -> Option<&str> {
+        let mut covering = self.harmless.iter().filter(|harmless| harmless.direction != Direction::Backward);
+        covering.find(|harmless| harmless.is_at(rule, path)).map(|harmless| harmless.reason.as_str())
+    }
 }
 
 impl Harmless {
     fn new(entry: HarmlessEntry) -> Result<Self, RenamesError> {
-        let rule = Rule::named(&entry.rule).ok_or(RenamesError::UnknownRule(entry.rule))?;
+        let rule = StreamRule::named(&entry.rule).ok_or(RenamesError::UnknownRule(entry.rule))?;
         let direction = match entry.direction.as_deref() {
             None => Direction::Both,
             Some("forward") => Direction::Forward,
@@ -174,13 +180,16 @@ impl Harmless {
     }
 
     fn covers(&self, finding: &Finding) -> bool {
-        let is_path = match self.path.strip_suffix('*') {
-            Some(start) => finding.path.starts_with(start),
-            None => finding.path == self.path,
-        };
-        is_path
-            && self.rule == finding.rule
+        self.is_at(StreamRule::Schema(finding.rule), &finding.path)
             && (self.direction == Direction::Both || self.direction == finding.direction)
+    }
+
+    fn is_at(&self, rule: StreamRule, path: &str) -> bool {
+        let is_path = match self.path.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == self.path,
+        };
+        is_path && self.rule == rule
     }
 }
 

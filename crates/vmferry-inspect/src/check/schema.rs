@@ -169,6 +169,15 @@ impl Schema {
     }
 }
 
+impl Instance {
+    /// Whether its section is loaded under this name.
+    #[must_use]
+    pub fn is_called(&self, idstr: &str, instance_id: u32) -> bool {
+        let others = self.other_names.iter().map(|(idstr, id)| (idstr.as_str(), *id));
+        others.chain([(self.idstr.as_str(), self.instance_id)]).any(|name| name == (idstr, instance_id))
+    }
+}
+
 impl Description {
     /// The description that a stream's `version` is loaded with; `None` if it is refused.
     #[must_use]

@@ -214,12 +214,7 @@ fn unmigratable(link: &mut Link<'_, '_>, place: &Place<'_>, written: Option<&str
 /// Compares the names of sections.
 fn instances(link: &mut Link<'_, '_>, place: &Place<'_>, sent: &[Instance], known: &[Instance]) {
     for instance in sent {
-        let is_called = |other: &Instance| {
-            let name = (instance.idstr.as_str(), instance.instance_id);
-            let others = other.other_names.iter().map(|(idstr, id)| (idstr.as_str(), *id));
-            others.chain([(other.idstr.as_str(), other.instance_id)]).any(|other| other == name)
-        };
-        if !known.iter().any(is_called) {
+        if !known.iter().any(|other| other.is_called(&instance.idstr, instance.instance_id)) {
             let shown = |instance: &Instance| format!("{}/{}", instance.idstr, instance.instance_id);
             let known: Vec<String> = known.iter().take(8).map(shown).collect();
             let texts = (shown(instance), format!("knows {}", known.join(", ")));

@@ -3,7 +3,7 @@
 //! | page | of |
 //! |---|---|
 //! | [`write_releases`] | schemas of two or more [`Releases`](crate::check::releases::Releases): a matrix of machine types, releases and verdicts; findings with rules and recipes |
-//! | [`write_findings`] | any list of [`Finding`](crate::check::Finding)s |
+//! | [`write_stream_report`] | a stream and what is known of a destination: [`StreamReport`](crate::check::stream::StreamReport) |
 //! | [`write_analysis`] | an [`Analysis`](crate::Analysis): facts, warnings, a map of the stream, RAM, devices with their fields, commands |
 //!
 //! Pages fold by `<details>`, follow the reader's choice of light or dark, and fit screens from 360 pixels on. What
@@ -22,7 +22,7 @@ mod page;
 mod quantity;
 
 pub use analysis::{AnalysisPage, write_analysis};
-pub use check::{FindingsPage, write_findings, write_releases};
+pub use check::{write_releases, write_stream_report};
 use page::{Done, Page};
 
 /// The one block of style.

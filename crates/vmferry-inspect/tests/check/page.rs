@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use vmferry_inspect::check::stream::StreamRule;
 use vmferry_inspect::check::{GUIDE, Rule};
 
 fn page(path: &str) -> String {
@@ -30,6 +31,20 @@ fn every_rule_has_its_paragraph_and_no_paragraph_is_of_none() {
     assert_eq!(rules.len(), Rule::ALL.len(), "names are unique");
     for rule in Rule::ALL {
         assert_eq!(Rule::named(rule.name()), Some(*rule));
+    }
+}
+
+#[test]
+fn every_rule_of_streams_has_its_paragraph() {
+    let text = page("docs/check-stream.md");
+    let told: BTreeSet<&str> =
+        headings(&text).filter_map(|heading| heading.strip_prefix('`')?.strip_suffix('`')).collect();
+    let rules: BTreeSet<&str> = StreamRule::ALL.iter().map(|rule| rule.name()).collect();
+    assert_eq!(told.iter().filter(|name| name.starts_with("stream-")).copied().collect::<BTreeSet<_>>(), rules);
+    assert_eq!(rules.len(), StreamRule::ALL.len(), "names are unique");
+    for rule in StreamRule::ALL {
+        assert_eq!(StreamRule::named(rule.name()), Some(*rule));
+        assert!(!rule.recipe().is_empty());
     }
 }
 

@@ -1,9 +1,11 @@
 //! The page on a check.
 
 use serde_json::{Value, json};
+use vmferry_inspect::Source;
 use vmferry_inspect::check::releases::{Release, Releases, check_all};
-use vmferry_inspect::check::{Direction, Finding, Options, Rule, Schema, Severity, Verdict};
-use vmferry_inspect::html::{FindingsPage, write_findings, write_releases};
+use vmferry_inspect::check::stream::{Destination, Recorded, check_stream};
+use vmferry_inspect::check::{Options, Renames, Schema, Verdict};
+use vmferry_inspect::html::{write_releases, write_stream_report};
 use vmferry_inspect::limits::HTML_BYTES_LIMIT;
 
 use crate::{golden, markup};
@@ -28,21 +30,6 @@ fn page(releases: &Releases) -> String {
 
 fn checked(releases: &[Release]) -> Releases {
     check_all(releases, &Options::default()).unwrap()
-}
-
-fn finding(path: &str, severity: Severity) -> Finding {
-    Finding {
-        severity,
-        direction: Direction::Both,
-        rule: Rule::FieldAdded,
-        section: path.to_owned(),
-        path: format!("{path}.x"),
-        old: path.to_owned(),
-        new: path.to_owned(),
-        question: Some(path.to_owned()),
-        machines: vec![path.to_owned(); 30],
-        harmless: Some(path.to_owned()),
-    }
 }
 
 #[test]
@@ -104,46 +91,43 @@ fn names_of_a_schema_are_never_markup() {
     assert!(html.matches("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;\u{fffd}").count() > 5, "{html}");
 }
 
-#[test]
-fn findings_from_elsewhere_have_a_page_too() {
-    let severities = [Severity::Break, Severity::Risk, Severity::Info];
-    let findings = severities.map(|severity| finding("<b>", severity));
-    let report = FindingsPage {
-        title: "vm.stream",
-        verdict: Verdict::Depends,
-        summary: "It depends.",
-        facts: &[("Level", "schema".to_owned())],
-        sides: ["STREAM", "NEW"],
-        findings: &findings,
-        dropped: 7,
-    };
+/// The page on the smallest recorded stream and a destination of this machine type.
+fn stream_page(name: &str, machine: &str) -> String {
+    let octets = include_bytes!("../data/none-10.0.bin");
+    let stream = Recorded::read(Source::from_octets(octets), &vmferry_inspect::Options::default(), &mut ()).unwrap();
+    let mut destination = Destination::default();
+    destination.machine = Some(machine);
+    let report = check_stream(&stream, &destination, &Renames::default()).unwrap();
     let mut html = Vec::new();
-    write_findings(report, &mut html).unwrap();
-    let html = String::from_utf8(html).unwrap();
+    write_stream_report(name, &report, &mut html).unwrap();
+    String::from_utf8(html).unwrap()
+}
+
+#[test]
+fn a_stream_and_a_destination_have_a_page_too() {
+    let html = stream_page("vm.stream", "board-1.0");
     let elements = markup::read(&html);
     let texts = |tag: &str| elements.iter().filter(|e| e.tag == tag).map(|e| e.text.as_str()).collect::<Vec<_>>();
-    assert_eq!(texts("h4"), ["Breaks: 1 finding", "Risks: 1 finding", "Harmless differences: 1 finding"]);
-    assert!(texts("dt").contains(&"STREAM") && html.contains("7 findings left out"), "{html}");
-    assert!(html.contains("send it in a subsection behind a property instead"), "the recipe is there");
-    assert!(html.contains("Level") && html.contains("It depends."));
+    assert_eq!(texts("h3"), ["Breaks: 1 finding", "Risks: 1 finding"]);
+    assert!(texts("dt").contains(&"stream") && texts("dd").contains(&"board-1.0"), "{html}");
+    assert!(html.contains("start the destination with the machine type that the stream names"), "the recipe is there");
+    assert!(html.contains("The destination will refuse the stream."));
+}
+
+#[test]
+fn names_of_a_stream_are_never_markup() {
+    let hostile = "<script>alert(1)</script>\"'&";
+    let html = stream_page(hostile, hostile);
+    markup::read(&html);
+    assert!(html.matches("&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;").count() >= 3, "{html}");
 }
 
 #[test]
 fn a_page_of_findings_is_bounded() {
-    let findings: Vec<_> = (0..16_384).map(|i| finding(&format!("{i}{}", "<".repeat(240)), Severity::Break)).collect();
-    let report = FindingsPage {
-        title: "many",
-        verdict: Verdict::Incompatible,
-        summary: "",
-        facts: &[],
-        sides: ["OLD", "NEW"],
-        findings: &findings,
-        dropped: 0,
-    };
-    let mut html = Vec::new();
-    write_findings(report, &mut html).unwrap();
+    let names: Vec<String> = (0..16_384).map(|i| format!("{i}{}", "<".repeat(240))).collect();
+    let fields: Vec<&str> = names.iter().map(String::as_str).collect();
+    let html = page(&checked(&[release("old", &["rbr"], &[]), release("new", &fields, &[])]));
     assert!((html.len() as u64) < HTML_BYTES_LIMIT + 100_000, "{}", html.len());
-    let html = String::from_utf8(html).unwrap();
     markup::read(&html);
     assert!(html.contains("findings left out."));
 }

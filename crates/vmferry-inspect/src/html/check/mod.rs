@@ -7,9 +7,12 @@
 mod findings;
 mod matrix;
 mod rules;
+mod stream;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+
+pub use stream::write_stream_report;
 
 use crate::check::releases::{Pair, Releases};
 use crate::check::{Direction, Finding, Rule, Severity, Verdict};
@@ -17,25 +20,6 @@ use crate::html::page::{Done, Page, Shown};
 use crate::html::quantity::{Count, len};
 use crate::html::{contents, document, section};
 use crate::limits::HTML_BYTES_LIMIT;
-
-/// Findings that become a page, wherever they come from.
-#[derive(Clone, Copy, Debug)]
-pub struct FindingsPage<'a> {
-    /// What was checked.
-    pub title: &'a str,
-    /// Whether it loads.
-    pub verdict: Verdict,
-    /// The verdict in a sentence.
-    pub summary: &'a str,
-    /// What else there is to know, by name.
-    pub facts: &'a [(&'a str, String)],
-    /// What [`Finding::old`] and [`Finding::new`] are of.
-    pub sides: [&'a str; 2],
-    /// The findings.
-    pub findings: &'a [Finding],
-    /// Findings beyond a limit, which are not among them.
-    pub dropped: usize,
-}
 
 /// Writes the page on some releases that were checked against one another.
 ///
@@ -62,36 +46,6 @@ pub fn write_releases(releases: &Releases, out: &mut dyn Write) -> io::Result<()
         })?;
         let found = releases.pairs.iter().flat_map(|pair| &pair.report.findings);
         explained(page, found)
-    })
-}
-
-/// Writes a page of findings.
-///
-/// # Errors
-///
-/// Those of `out`.
-pub fn write_findings(report: FindingsPage<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let mut page = Page::new(out, HTML_BYTES_LIMIT);
-    let FindingsPage { title, verdict, summary, facts, sides, findings, dropped } = report;
-    document(&mut page, &Shown(title).to_string(), |page| {
-        page.leaf("h1", &[], Shown(title))?;
-        headline(page, verdict, summary)?;
-        contents(page, &[("findings", "Findings"), ("rules", "Rules")])?;
-        if !facts.is_empty() {
-            page.element("dl", &[("class", &"facts")], |page| {
-                facts.iter().try_for_each(|(name, value)| {
-                    page.element("div", &[], |page| {
-                        page.leaf("dt", &[], name)?;
-                        page.leaf("dd", &[], Shown(value))
-                    })
-                })
-            })?;
-        }
-        section(page, "findings", "Findings", |page| {
-            page.leaf("h3", &[], "By severity and class")?;
-            findings::findings(page, findings, sides, dropped)
-        })?;
-        explained(page, findings.iter())
     })
 }
 
