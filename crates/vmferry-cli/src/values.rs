@@ -4,22 +4,6 @@ use std::str::FromStr;
 
 use vmferry::channel::{Uri, UriError};
 
-/// Which CPU runs the guest
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Accel {
-    /// The embedded RISC-V CPU; runs anywhere
-    Soft,
-}
-
-impl Accel {
-    /// Its name in reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Soft => "soft",
-        }
-    }
-}
-
 /// Where a guest is awaited: an address, or one that comes over QMP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum IncomingFrom {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod kit;
+
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -55,14 +57,51 @@ fn without_options_the_page_says_that_it_is_verified() {
 }
 
 #[test]
+fn a_guest_on_kvm_moves_live_with_either_dirty_log() {
+    if !kit::has_kvm() {
+        return;
+    }
+    for accel in ["kvm", "kvm,dirty-ring-size=4096"] {
+        let arguments = ["demo", "--accel", accel, "--vcpus", "2", "--memory", "64M", "--dirty-rate", "500", "--json"];
+        let output = vmferry(&arguments);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{document:#}");
+        assert_eq!((&document["verified"], &document["accel"]), (&true.into(), &"kvm".into()));
+        assert_eq!(document["machine"], "ferry-x86-1.0");
+        assert_eq!(document["guest"]["bad_pages"], 0);
+        // 62 MiB are walked.
+        assert!(document["guest"]["checked_pages"].as_u64().unwrap() >= 4 * 15_872, "{}", document["guest"]);
+    }
+}
+
+#[test]
 fn wrong_machines_are_refused_with_what_there_is() {
     for (arguments, code, expected) in [
         (&["run", "--machine", "ferry-virt-9"][..], 2, "ferry-virt-2.0, ferry-virt-1.1, ferry-virt-1.0"),
         (&["run", "--memory", "1M"], 2, "4194304"),
         (&["run", "--global", "serial.no-such=on"], 2, "no-such"),
         (&["run", "--incoming", "rdma:x"], 2, "rdma"),
+        (&["run", "--vcpus", "2"], 2, "ferry-virt-2.0 has 1"),
+        (&["run", "--accel", "tcg"], 2, "soft and kvm"),
+        (&["run", "--accel", "kvm,dirty-ring-size=5"], 2, "powers of two"),
         (&["run", "--guest", "/nonexistent"], 4, "/nonexistent"),
         (&["run", "--incoming", "file:/nonexistent"], 4, "No such file"),
+    ] {
+        let output = vmferry(arguments);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
+        assert!(errors.contains("error:") && errors.contains(expected), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn kvm_where_it_is_not_is_refused_with_the_alternative() {
+    for (arguments, code, expected) in [
+        (&["run", "--accel", "kvm,device=/nonexistent"][..], 4, "--accel soft"),
+        (&["demo", "--accel", "kvm,device=/dev/null"], 4, "--accel soft"),
+        (&["run", "--accel", "kvm", "--machine", "ferry-virt-1.1"], 2, "--accel soft"),
+        (&["run", "--machine", "ferry-x86-1.0"], 2, "--accel kvm"),
     ] {
         let output = vmferry(arguments);
         let errors = String::from_utf8(output.stderr).unwrap();

@@ -21,21 +21,27 @@ fn machines_are_listed_newest_first_with_what_is_in_effect() {
     let fifo = json!({"device": "serial", "property": "migrate-fifo-timeout", "value": "off"});
     let counters = json!({"device": "riscv_hart", "property": "migrate-counters", "value": "off"});
     let machine = |version: &str, deprecated_in: &str, removed_in: &str, compat: Value| {
-        json!({"name": format!("ferry-virt-{version}"), "default": false, "deprecated": false, "compat": compat,
+        json!({"name": format!("ferry-virt-{version}"), "accel": "soft", "default": false, "deprecated": false, "compat": compat,
                "deprecated_in": deprecated_in, "removed_in": removed_in, "islands": []})
     };
     let mut newest = machine("2.0", "5.0", "8.0", json!([]));
     newest["default"] = json!(true);
     newest["alias"] = json!("ferry-virt");
     let document = ran.document();
-    assert_eq!(
-        document["machines"],
-        json!([
-            newest,
-            machine("1.1", "4.1", "7.1", json!([fifo])),
-            machine("1.0", "4.0", "7.0", json!([fifo, counters])),
-        ])
-    );
+    let mut expected = vec![
+        newest,
+        machine("1.1", "4.1", "7.1", json!([fifo])),
+        machine("1.0", "4.0", "7.0", json!([fifo, counters])),
+    ];
+    if cfg!(target_arch = "x86_64") {
+        let mut kvm = machine("1.0", "4.0", "7.0", json!([]));
+        for (key, value) in [("name", "ferry-x86-1.0"), ("alias", "ferry-x86"), ("accel", "kvm")] {
+            kvm[key] = json!(value);
+        }
+        kvm["default"] = json!(true);
+        expected.push(kvm);
+    }
+    assert_eq!(document["machines"], Value::from(expected));
     assert_eq!((&document["release"], &document["removed"]), (&json!("2.0"), &json!([])));
     let text = run(&["machines"]).stdout;
     assert!(
@@ -87,11 +93,25 @@ fn state_stays_loadable_by_and_from_every_release() {
     vmferry_inspect::baseline!("../vmferry-vmm/schemas/releases", schema, machines["release"].as_str().unwrap());
 }
 
+/// As above, for the machine on KVM.
+#[test]
+fn state_on_kvm_stays_loadable_by_and_from_every_release() {
+    if !kit::has_kvm() {
+        return;
+    }
+    let machines = run(&["machines", "--json"]).document();
+    let schema = Ok::<_, serde_json::Error>(run(&["schema", "--accel", "kvm"]).stdout);
+    vmferry_inspect::baseline!("../vmferry-vmm/schemas/releases-x86", schema, machines["release"].as_str().unwrap());
+}
+
 #[test]
 fn schemas_are_the_committed_ones() {
     let mut plans = Vec::new();
     for machine in run(&["machines", "--json"]).document()["machines"].as_array().unwrap() {
         let name = machine["name"].as_str().unwrap();
+        if machine["accel"] == "kvm" && !kit::has_kvm() {
+            continue;
+        }
         plans.push((format!("{name}.json"), vec!["schema".to_owned(), "--machine".to_owned(), name.to_owned()]));
     }
     for (file, args) in plans {

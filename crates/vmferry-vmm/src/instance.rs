@@ -1,5 +1,6 @@
 //! One machine as a process: machine, serial port, control plane, and how it ends.
 
+use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -8,13 +9,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use vmferry::channel::Uri;
 use vmferry::control::{Event, RunState};
-use vmferry::{Error, Incoming, Machine as _, Migration};
+use vmferry::{Error, Incoming, Machine, Migration};
 use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Monitor as _, Server};
 use vmstate::machine::{DeviceType, Settings};
 
+use crate::accel::Accel;
 use crate::devices::uart::CharSink;
-use crate::machine::board::RAM_BLOCK;
-use crate::machine::{Config, ConfigError, FerryVirt, types};
+use crate::families::{Family, FamilyError};
+use crate::lifecycle::{ExitStatus, Lifecycle};
+use crate::machine::{Config, ConfigError, FerryVirt};
 
 /// Where the guest's characters go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +44,12 @@ pub enum Origin {
 /// What an instance is made of.
 #[derive(Debug)]
 pub struct Options {
+    /// What runs the guest.
+    pub accel: Accel,
     /// Machine type and properties.
     pub settings: Settings,
+    /// Number of vCPUs.
+    pub vcpus: u32,
     /// Bytes of RAM.
     pub memory_bytes: u64,
     /// The guest.
@@ -64,6 +71,9 @@ pub enum StartError {
     /// The machine.
     #[error("the machine cannot be made: {0}")]
     Machine(#[from] ConfigError),
+    /// There is none that runs on this accelerator.
+    #[error(transparent)]
+    Family(#[from] FamilyError),
     /// The file of the serial port.
     #[error("the serial port cannot write to {path}: {source}")]
     Serial {
@@ -94,14 +104,28 @@ pub enum End {
     IncomingFailed(String),
 }
 
+/// A machine of either kind.
+pub(crate) trait Reference: Machine {
+    /// Its run states.
+    fn lifecycle(&self) -> &Lifecycle;
+
+    /// How its guest ended.
+    fn exit(&self) -> &ExitStatus;
+}
+
 /// A running instance.
-#[derive(Debug)]
 pub struct Instance {
-    machine: Arc<FerryVirt>,
+    machine: Arc<dyn Reference>,
     migration: Arc<Migration>,
     /// Ends with the instance.
     _server: Option<Server>,
     ends: Receiver<End>,
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance").field("machine", &self.machine.machine_type()).finish_non_exhaustive()
+    }
 }
 
 impl Instance {
@@ -111,7 +135,7 @@ impl Instance {
     ///
     /// Each of its parts may be refused.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { settings, memory_bytes, origin, serial, qmp, paused, only_migratable } = options;
+        let Options { accel, settings, vcpus, memory_bytes, origin, serial, qmp, paused, only_migratable } = options;
         let (tell, ends) = channel();
         let bus = EventBus::new();
         let events = {
@@ -133,13 +157,14 @@ impl Instance {
         let (serial, incoming_is_awaited) = (sink(serial)?, incoming.is_some());
         let config =
             Config { settings, memory_bytes, image, serial, events, incoming: incoming_is_awaited, only_migratable };
-        let machine = FerryVirt::new(config)?;
-        let migration = Arc::new(Migration::new(machine.clone()));
-        let guest = Arc::new(Process { machine: Arc::clone(&machine), tell });
+        let family = Family::of(&accel)?;
+        let machine = make(accel, vcpus, config)?;
+        let migration = Arc::new(Migration::new(Arc::<dyn Reference>::clone(&machine)));
+        let guest = Arc::new(Process { machine: Arc::clone(&machine), family, tell });
         let monitor = Arc::new(EngineMonitor::new(guest, Arc::clone(&migration), Incoming { autostart: !paused }));
         match incoming {
             None if paused => {}
-            None => machine.boot(),
+            None => machine.lifecycle().boot(),
             Some(None) => {}
             Some(Some(uri)) => {
                 monitor.migrate_incoming(&uri, true).map_err(|error| StartError::Incoming(error.to_string()))?;
@@ -155,8 +180,8 @@ impl Instance {
 
     /// The machine.
     #[must_use]
-    pub fn machine(&self) -> &Arc<FerryVirt> {
-        &self.machine
+    pub fn machine(&self) -> &dyn Machine {
+        &*self.machine
     }
 
     /// Its migrations.
@@ -174,15 +199,42 @@ impl Instance {
             self.migration.cancel();
         }
         match end {
-            End::Shutdown { .. } => End::Shutdown { code: self.machine.exit_code().unwrap_or(0) },
+            End::Shutdown { .. } => End::Shutdown { code: self.machine.exit().get().unwrap_or(0) },
             other => other,
         }
     }
 }
 
+/// A machine that `accel` runs, stopped, without process and control plane around it.
+///
+/// # Errors
+///
+/// The machine cannot be made.
+pub fn bare_machine(accel: Accel, vcpus: u32, config: Config) -> Result<Arc<dyn Machine>, StartError> {
+    Ok(make(accel, vcpus, config)?)
+}
+
+/// Makes the machine that `accel` runs.
+fn make(accel: Accel, vcpus: u32, config: Config) -> Result<Arc<dyn Reference>, StartError> {
+    match accel {
+        Accel::Soft => {
+            if vcpus != 1 {
+                let machine = config.settings.machine().name();
+                return Err(ConfigError::Vcpus { found: vcpus, machine, accepted: "1" }.into());
+            }
+            Ok(FerryVirt::new(config)?)
+        }
+        #[cfg(target_arch = "x86_64")]
+        Accel::Kvm(kvm) => Ok(crate::x86::FerryX86::new(crate::x86::X86Config { config, vcpus, kvm })?),
+        #[cfg(not(target_arch = "x86_64"))]
+        Accel::Kvm(_) => Err(FamilyError::Host { accel: accel.name() }.into()),
+    }
+}
+
 /// The guest and its process, as the control plane commands them.
 struct Process {
-    machine: Arc<FerryVirt>,
+    machine: Arc<dyn Reference>,
+    family: &'static Family,
     tell: Sender<End>,
 }
 
@@ -192,11 +244,11 @@ impl Guest for Process {
     }
 
     fn stop(&self) -> Result<(), CommandError> {
-        self.machine.pause().map_err(|refused| CommandError::generic(refused.to_string()))
+        self.machine.lifecycle().pause().map_err(|refused| CommandError::generic(refused.to_string()))
     }
 
     fn cont(&self) -> Result<(), CommandError> {
-        self.machine.cont().map_err(|refused| CommandError::generic(refused.to_string()))
+        self.machine.lifecycle().cont().map_err(|refused| CommandError::generic(refused.to_string()))
     }
 
     fn quit(&self) {
@@ -205,23 +257,24 @@ impl Guest for Process {
     }
 
     fn machines(&self) -> Vec<MachineInfo> {
-        types::FERRY_VIRT
+        self.family
+            .machines
             .machine_types()
             .map(|machine_type| MachineInfo {
                 machine_type,
                 is_default: machine_type.is_newest(),
-                cpu_max: 1,
+                cpu_max: self.family.vcpus_max.into(),
                 has_hotpluggable_cpus: false,
                 has_numa_memory: false,
                 has_acpi: false,
-                default_ram_id: Some(RAM_BLOCK.to_owned()),
+                default_ram_id: Some(self.family.ram_block.to_owned()),
                 default_cpu_type: None,
             })
             .collect()
     }
 
     fn device_types(&self) -> Vec<DeviceType> {
-        types::DEVICE_TYPES.to_vec()
+        self.family.device_types.to_vec()
     }
 
     fn incoming_failed(&self, error: &Error) {

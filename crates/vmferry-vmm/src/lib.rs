@@ -1,7 +1,9 @@
 //! Reference virtual machine of vmferry.
 
+pub mod accel;
 pub mod cpu;
 pub mod devices;
+pub mod families;
 pub mod guest;
 pub mod instance;
 mod lifecycle;

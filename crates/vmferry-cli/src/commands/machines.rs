@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use serde_json::{Value, json};
-use vmferry_vmm::machine::types::{DEVICE_TYPES, FERRY_VIRT};
+use vmferry_vmm::families::{FAMILIES, Family};
+use vmferry_vmm::machine::types::FERRY_VIRT;
 use vmstate::machine::{DeviceType, Global, MachineFamily, MachineType, Version};
 use vmstate::props::Property;
 
@@ -36,13 +37,23 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let started_on = args.started_on.as_deref().map(|text| release(text, &FERRY_VIRT)).transpose()?;
     let mut text = String::new();
     let mut machines = Vec::new();
-    for machine in FERRY_VIRT.machine_types() {
+    for (family, machine) in
+        FAMILIES.iter().flat_map(|family| family.machines.machine_types().map(move |m| (family, m)))
+    {
         let sticky = started_on.map(|release| machine.sticky(release));
-        text.push_str(&lines(machine, sticky.as_deref()));
-        machines.push(document(machine, sticky.as_deref()));
+        text.push_str(&lines(family, machine, sticky.as_deref()));
+        machines.push(document(family, machine, sticky.as_deref()));
     }
-    let devices: Vec<Value> = DEVICE_TYPES.iter().map(device).collect();
-    let removed: Vec<String> = FERRY_VIRT.removed().map(|machine| machine.name()).collect();
+    let mut devices: Vec<Value> = Vec::new();
+    for known in FAMILIES.iter().flat_map(|family| family.device_types) {
+        let document = device(known);
+        // A type of device that several families have is one.
+        if !devices.contains(&document) {
+            devices.push(document);
+        }
+    }
+    let removed: Vec<String> =
+        FAMILIES.iter().flat_map(|family| family.machines.removed()).map(|machine| machine.name()).collect();
     let result = json!({
         "release": FERRY_VIRT.release.to_string(),
         "machines": machines,
@@ -65,11 +76,12 @@ fn release(text: &str, family: &MachineFamily) -> Result<Version, Failure> {
     }
 }
 
-fn lines(machine: MachineType, sticky: Option<&[Global]>) -> String {
+fn lines(family: &Family, machine: MachineType, sticky: Option<&[Global]>) -> String {
     let mut text = machine.to_string();
     // Writing to a string cannot fail.
     let _ = match (machine.is_newest(), machine.is_deprecated()) {
-        (true, _) => writeln!(text, " (default)"),
+        (true, _) if family.accel == "soft" => writeln!(text, " (default)"),
+        (true, _) => writeln!(text, " (default of --accel {})", family.accel),
         (_, true) => writeln!(text, " (deprecated, removed in {})", machine.removed_in()),
         _ => writeln!(text),
     };
@@ -85,7 +97,7 @@ fn lines(machine: MachineType, sticky: Option<&[Global]>) -> String {
     text
 }
 
-fn document(machine: MachineType, sticky: Option<&[Global]>) -> Value {
+fn document(family: &Family, machine: MachineType, sticky: Option<&[Global]>) -> Value {
     let compat: Vec<Value> = machine
         .effective_compat()
         .iter()
@@ -105,6 +117,7 @@ fn document(machine: MachineType, sticky: Option<&[Global]>) -> Value {
         .collect();
     let mut document = json!({
         "name": machine.name(),
+        "accel": family.accel,
         "default": machine.is_newest(),
         "deprecated": machine.is_deprecated(),
         "deprecated_in": machine.deprecated_in().to_string(),

@@ -4,37 +4,42 @@
 //! |---|---|
 //! | 0 | a client said `quit`, or the guest powered itself off and was content |
 //! | 1 | the guest powered itself off with another verdict, or the awaited guest did not arrive |
-//! | 2 | the machine type, a property or the memory is not to be had |
-//! | 4 | a socket or file cannot be opened, or the host lacks something |
+//! | 2 | the machine type, a property, the vCPUs or the memory are not to be had |
+//! | 4 | a socket or file cannot be opened, or the host lacks something: KVM, for one |
 
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
 use vmferry_qmp::SocketPath;
-use vmferry_vmm::guest::{self, GuestParameters};
+use vmferry_vmm::accel::Accel;
+use vmferry_vmm::families::Family;
+use vmferry_vmm::guest::GuestParameters;
 use vmferry_vmm::instance::{End, Instance, Options, Origin, Serial, StartError};
-use vmferry_vmm::machine::{ConfigError, types};
+use vmferry_vmm::machine::ConfigError;
 use vmstate::machine::Global;
 
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
 use crate::size::Size;
-use crate::values::{Accel, IncomingFrom, bytes_per_second};
+use crate::values::{IncomingFrom, bytes_per_second};
 
 /// Run one reference machine
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Machine type: ferry-virt-2.0, ferry-virt-1.1, ferry-virt-1.0
-    #[arg(long, value_name = "TYPE", default_value = "ferry-virt")]
-    machine: String,
+    /// Machine type, as `vmferry machines` lists them; the newest that the accelerator runs if not given
+    #[arg(long, value_name = "TYPE")]
+    machine: Option<String>,
     /// Size of guest RAM
     #[arg(long, value_name = "SIZE", default_value = "64M")]
     memory: Size,
-    /// What runs the guest
-    #[arg(long, value_enum, default_value_t = Accel::Soft)]
+    /// What runs the guest: soft, the embedded RISC-V CPU, anywhere; or kvm, x86-64 at full speed
+    #[arg(long, value_name = "soft|kvm[,dirty-ring-size=N][,device=PATH]", default_value = "soft")]
     accel: Accel,
+    /// Number of vCPUs; more than one with kvm only
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    vcpus: u32,
     /// Serve QMP at this socket
     #[arg(long, value_name = "unix:PATH")]
     qmp: Option<SocketPath>,
@@ -64,14 +69,15 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   vmferry run --qmp unix:/run/vm.sock --dirty-rate 50
+  vmferry run --accel kvm --vcpus 2 --dirty-rate 1000
   vmferry run --machine ferry-virt-1.1 --incoming unix:/run/m.sock --qmp unix:/run/vm2.sock
 
-Both ends of a migration need the same --machine and --memory.";
+Both ends of a migration need the same --machine, --memory and --vcpus.";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let Accel::Soft = args.accel;
-    let machine = types::find(&args.machine).map_err(|error| Failure::usage(error.into()))?;
-    let settings = types::settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
+    let family = Family::of(&args.accel).or_environment()?;
+    let machine = family.select(args.machine.as_deref()).map_err(|error| Failure::usage(error.into()))?;
+    let settings = family.settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
     for warning in settings.warnings() {
         output.note(&format!("warning: {warning}"));
     }
@@ -81,9 +87,11 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
             .note(&format!("note: every destination of this guest needs --global {setting}, until it is powered off"));
     }
     let options = Options {
+        accel: args.accel.clone(),
         settings,
+        vcpus: args.vcpus,
         memory_bytes: args.memory.0,
-        origin: origin(args)?,
+        origin: origin(args, family)?,
         serial: match &args.serial {
             Some(path) => Serial::File(path.clone()),
             // Standard output belongs to the document.
@@ -111,7 +119,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     Ok(code)
 }
 
-fn origin(args: &Args) -> Result<Origin, Failure> {
+fn origin(args: &Args, family: &Family) -> Result<Origin, Failure> {
     Ok(match (&args.incoming, &args.guest) {
         (Some(IncomingFrom::Defer), _) => Origin::Defer,
         (Some(IncomingFrom::Uri(uri)), _) => Origin::Incoming(uri.clone()),
@@ -120,7 +128,7 @@ fn origin(args: &Args) -> Result<Origin, Failure> {
         ),
         (None, None) => {
             let rate = args.dirty_rate.map_or(Some(50_000_000), bytes_per_second);
-            Origin::Image(guest::image(&GuestParameters { dirty_rate_bytes_per_s: rate, ..GuestParameters::default() }))
+            Origin::Image(family.guest(&GuestParameters { dirty_rate_bytes_per_s: rate, ..GuestParameters::default() }))
         }
     })
 }
@@ -128,7 +136,13 @@ fn origin(args: &Args) -> Result<Origin, Failure> {
 fn start_failure(error: StartError) -> Failure {
     let is_usage = matches!(
         &error,
-        StartError::Machine(ConfigError::Memory { .. } | ConfigError::Image { .. } | ConfigError::Setting(_))
+        StartError::Machine(
+            ConfigError::Memory { .. }
+                | ConfigError::Image { .. }
+                | ConfigError::Setting(_)
+                | ConfigError::Vcpus { .. }
+                | ConfigError::DirtyRing { .. }
+        )
     );
     let error = anyhow::Error::from(error);
     if is_usage { Failure::usage(error) } else { Failure { code: ExitCode::Environment, error } }

@@ -170,3 +170,14 @@ pub(crate) fn qemu(name: &str) -> Option<PathBuf> {
     println!("skipped: {} does not exist", binary.display());
     None
 }
+
+/// Whether there is KVM; a line says so where there is none.
+pub(crate) fn has_kvm() -> bool {
+    match std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => true,
+        Err(error) => {
+            eprintln!("skipped: /dev/kvm: {error}");
+            false
+        }
+    }
+}

@@ -19,6 +19,7 @@ use vmstate::{Place, Refused, Registry};
 
 use self::board::{Board, RAM_BLOCK, RAM_START};
 use self::vcpu::{SoftHooks, Vcpu};
+use crate::accel::RING_ENTRIES;
 use crate::cpu::Hart;
 use crate::devices::clock::{Clock, ClockSection, HostClock};
 use crate::devices::finisher::Finisher;
@@ -28,6 +29,7 @@ use crate::devices::plic::Plic;
 use crate::devices::rtc::GoldfishRtc;
 use crate::devices::uart::{CharSink, Uart};
 use crate::devices::virtio::{HostEntropy, VirtioRng};
+use crate::instance::Reference;
 use crate::lifecycle::{EventSink, ExitStatus, Lifecycle};
 use crate::run_control::RunControl;
 
@@ -100,11 +102,10 @@ pub enum ConfigError {
         accepted: &'static str,
     },
     /// The size of the dirty rings.
-    #[cfg(target_arch = "x86_64")]
     #[error(
         "dirty rings of {found} entries; accepted are powers of two from {} to {}",
-        crate::x86::RING_ENTRIES.start(),
-        crate::x86::RING_ENTRIES.end()
+        RING_ENTRIES.start(),
+        RING_ENTRIES.end()
     )]
     DirtyRing {
         /// What was asked for.
@@ -253,6 +254,16 @@ fn register(
     registry.register(Place::default(), Arc::clone(&board.rtc))?;
     registry.register(Place::at("virtio-mmio@0000000010008000"), Arc::clone(&board.rng))?;
     Ok(())
+}
+
+impl Reference for FerryVirt {
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    fn exit(&self) -> &ExitStatus {
+        &self.exit
+    }
 }
 
 impl Machine for FerryVirt {

@@ -18,7 +18,7 @@ const COMPAT_1_1: Compat = compat![("serial", "migrate-fifo-timeout", "off")];
 const COMPAT_1_0: Compat = compat![("riscv_hart", "migrate-counters", "off")];
 
 /// The release of the reference machine that this is; machine types age by it.
-const RELEASE: &str = "2.0";
+pub(crate) const RELEASE: &str = "2.0";
 
 /// The family; its own name stands for the newest version.
 pub static FERRY_VIRT: MachineFamily = MachineFamily::new(

@@ -37,9 +37,6 @@ const FLAG_RESET: u32 = 2;
 /// First page of the ring in a vCPU's descriptor, `KVM_DIRTY_LOG_PAGE_OFFSET`.
 const FIRST_PAGE: u64 = 64;
 
-/// Smallest and, whatever a host allows, largest number of entries.
-pub const RING_ENTRIES: std::ops::RangeInclusive<u32> = 1024..=65_536;
-
 /// Gives each vCPU of `vm` a ring of `entries` entries; to be called before the first vCPU is made.
 ///
 /// # Errors

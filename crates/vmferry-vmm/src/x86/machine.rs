@@ -1,7 +1,6 @@
 //! The machine as the engine and its operator see it.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use kvm_bindings::{CpuId, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap};
@@ -16,9 +15,9 @@ use vmstate::{Place, Refused, Registry};
 use super::bus::{Devices, lock};
 use super::clock::KvmClock;
 use super::dirty_log::{KvmDirtyLog, Protection};
-use super::dirty_ring::{self, KvmDirtyRing, RING_ENTRIES};
+use super::dirty_ring::{self, KvmDirtyRing};
 use super::guest::{boot, layout};
-use super::kvm::host::{self, DEVICE};
+use super::kvm::host;
 use super::kvm::ioctls::xsave_bytes;
 use super::kvm::mapping::VcpuMapping;
 use super::kvm::slots::Slot;
@@ -26,10 +25,12 @@ use super::state::msrs::MsrSet;
 use super::state::vcpu::{HostCpu, KvmVcpu};
 use super::types;
 use super::vcpu::{Kicker, Throttler, VcpuThreads, Work};
+use crate::accel::{KvmOptions, RING_ENTRIES};
 use crate::devices::clock::{Clock, ClockSection, HostClock};
 use crate::devices::finisher::Finisher;
 use crate::devices::rtc::GoldfishRtc;
 use crate::devices::uart::Uart;
+use crate::instance::Reference;
 use crate::lifecycle::{EventSink, ExitStatus, Lifecycle};
 use crate::machine::{Config, ConfigError, MEMORY_MAX, MEMORY_MIN};
 use crate::run_control::{Halt, Hooks, RunControl};
@@ -39,22 +40,6 @@ pub const RAM_BLOCK: &str = "ferry-x86.ram";
 
 /// Pins of an I/O APIC that the kernel is to expect; there is none.
 const IOAPIC_PINS: u64 = 24;
-
-/// How KVM is used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KvmOptions {
-    /// The device.
-    pub device: PathBuf,
-    /// Track dirty pages by rings of so many entries, one a vCPU, a power of two in [`RING_ENTRIES`]; by the log if
-    /// `None`.
-    pub dirty_ring_size: Option<u32>,
-}
-
-impl Default for KvmOptions {
-    fn default() -> Self {
-        Self { device: DEVICE.into(), dirty_ring_size: None }
-    }
-}
 
 /// What a machine is made of.
 #[derive(Debug)]
@@ -343,6 +328,16 @@ fn supported_xcr0(supported: &CpuId) -> u64 {
     let leaf = supported.as_slice().iter().find(|entry| entry.function == 0xd && entry.index == 0);
     // x87 and SSE are always there.
     leaf.map_or(3, |leaf| u64::from(leaf.edx) << 32 | u64::from(leaf.eax))
+}
+
+impl Reference for FerryX86 {
+    fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    fn exit(&self) -> &ExitStatus {
+        &self.exit
+    }
 }
 
 impl Machine for FerryX86 {

@@ -32,6 +32,5 @@ mod tests;
 pub mod types;
 mod vcpu;
 
-pub use dirty_ring::RING_ENTRIES;
-pub use kvm::host::{DEVICE, NoKvm};
-pub use machine::{FerryX86, KvmOptions, RAM_BLOCK, X86Config};
+pub use kvm::host::NoKvm;
+pub use machine::{FerryX86, RAM_BLOCK, X86Config};

@@ -1,23 +1,23 @@
 //! A vCPU's state against a real KVM; each test says so and passes where there is none.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use vmferry::memory::MappedBlock;
 use vmstate::{Input, Migrate as _, Refused, Versions, VmState};
 
 use super::bus::lock;
-use super::kvm::host::{self, DEVICE};
-use super::machine::{KvmOptions, Parts, RAM_BLOCK};
+use super::kvm::host;
+use super::machine::{Parts, RAM_BLOCK};
 use super::state::msrs::MsrImage;
 use super::state::vcpu::VcpuImage;
+use crate::accel::KvmOptions;
 
 /// The time stamp counter goes on by itself, and what is derived from it.
 const TSC: u32 = 0x10;
 const TSC_ADJUST: u32 = 0x3b;
 
 fn parts() -> Option<Parts> {
-    match host::open(Path::new(DEVICE)) {
+    match host::open(&KvmOptions::default().device) {
         Ok(kvm) => {
             let ram = MappedBlock::memfd(RAM_BLOCK, 4 << 20).unwrap();
             Some(Parts::make(&kvm, &KvmOptions::default(), ram, 2).unwrap())

@@ -6,9 +6,7 @@ use vmstate::machine::{
 };
 
 use crate::devices::uart::SerialProps;
-
-/// The release of this family; its machine types age by it.
-const RELEASE: &str = "1.0";
+use crate::machine::types::RELEASE;
 
 /// The family; its own name stands for the newest version.
 pub static FERRY_X86: MachineFamily =

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use vmferry::channel::Uri;
 use vmferry::control::{Event, Parameters, RunState};
 use vmferry::{Incoming, Machine as _, Migration};
+use vmferry_vmm::accel::KvmOptions;
 use vmferry_vmm::guest::{GuestParameters, GuestReport, parse_line};
 use vmferry_vmm::machine::{Config, ConfigError};
-use vmferry_vmm::x86::{FerryX86, KvmOptions, X86Config, guest, types};
+use vmferry_vmm::x86::{FerryX86, X86Config, guest, types};
 
 /// Bytes of RAM, unless told otherwise.
 pub const MEMORY: u64 = 8 << 20;

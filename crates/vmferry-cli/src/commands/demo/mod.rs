@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
 use vmferry::control::Parameters;
+use vmferry_vmm::accel::Accel;
+use vmferry_vmm::families::Family;
 
 use self::process::Machine;
 use self::report::Report;
@@ -32,9 +34,7 @@ use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::size::Size;
-use crate::values::Accel;
 
-const MACHINE: &str = "ferry-virt-2.0";
 const POLL: Duration = Duration::from_millis(20);
 /// Pause that is aimed at first, in milliseconds: short enough that the rounds can be seen at work.
 const DOWNTIME_LIMIT_MS: u64 = 20;
@@ -85,9 +85,12 @@ pub(crate) struct Args {
     /// How fast the guest dirties its memory; 0 is as fast as it can
     #[arg(long, value_name = "MB/S", default_value_t = 200)]
     dirty_rate: u64,
-    /// What runs the guest
-    #[arg(long, value_enum, default_value_t = Accel::Soft)]
+    /// What runs the guest: soft, the embedded RISC-V CPU, anywhere; or kvm, x86-64 at full speed
+    #[arg(long, value_name = "soft|kvm[,dirty-ring-size=N][,device=PATH]", default_value = "soft")]
     accel: Accel,
+    /// Number of vCPUs; more than one with kvm only
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    vcpus: u32,
 }
 
 const EXAMPLES: &str = "\
@@ -95,18 +98,19 @@ Examples:
   vmferry demo
   vmferry demo --memory 1G --dirty-rate 500
   vmferry demo --mode multifd
+  vmferry demo --accel kvm --vcpus 2 --dirty-rate 1000
   vmferry demo --json";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
-    let accel = args.accel;
+    let machine = Family::of(&args.accel).and_then(|family| family.select(None)).or_environment()?.name();
     let interrupt = Interrupt::take_over().context("cannot take over Ctrl-C").or_environment()?;
     let dir = tempfile::Builder::new().prefix("vmferry-demo-").tempdir().context("a folder").or_environment()?;
     output.note(&format!(
-        "vmferry demo: a {MACHINE} with {} of RAM, whose guest rewrites and checks all of it{}",
+        "vmferry demo: a {machine} with {} of RAM, whose guest rewrites and checks all of it{}",
         args.memory,
         if args.dirty_rate == 0 { String::new() } else { format!(", {} MB/s", args.dirty_rate) }
     ));
-    let Some(report) = perform(args, accel, output, &interrupt, dir.path()).map_err(environment)? else {
+    let Some(report) = perform(args, &machine, output, &interrupt, dir.path()).map_err(environment)? else {
         return Ok(ExitCode::Interrupted);
     };
     output.result(&report.document(), &report.text())?;
@@ -120,15 +124,16 @@ fn environment(error: anyhow::Error) -> Failure {
 /// The demo; `None` if it was interrupted.
 fn perform(
     args: &Args,
-    accel: Accel,
+    machine_type: &str,
     output: Output,
     interrupt: &Interrupt,
     dir: &Path,
 ) -> anyhow::Result<Option<Report>> {
     let uri = format!("unix:{}", dir.join("migration").display());
     let machine = |more: &[String]| {
-        let mut arguments: Vec<String> =
-            ["--machine", MACHINE, "--memory", &args.memory.to_string()].map(str::to_owned).to_vec();
+        let (memory, accel, vcpus) = (args.memory.to_string(), args.accel.to_string(), args.vcpus.to_string());
+        let options = ["--machine", machine_type, "--memory", &memory, "--accel", &accel, "--vcpus", &vcpus];
+        let mut arguments = options.map(str::to_owned).to_vec();
         arguments.extend_from_slice(more);
         arguments
     };
@@ -159,7 +164,11 @@ fn perform(
     if source_state != "postmigrate" {
         complaints.push(format!("the source is '{source_state}', not 'postmigrate'"));
     }
-    let before = source.guest()?.reports.last().copied();
+    let source_guest = source.guest()?;
+    let before = source_guest.reports.last().copied();
+    // The guest may have moved amid a line.
+    let begun = source_guest.begun().to_owned();
+    destination.continues(&begun);
     let (mut passes_after, mut checked, mut bad, mut gap) = (0, 0, 0, 0);
     if complaints.is_empty() {
         let state = destination.run_state()?;
@@ -192,8 +201,8 @@ fn perform(
     destination.quit();
     Ok(Some(Report {
         mode: args.mode.name(),
-        accel: accel.name(),
-        machine: MACHINE.to_owned(),
+        accel: args.accel.name(),
+        machine: machine_type.to_owned(),
         memory_bytes: args.memory.0,
         dirty_rate_mb_s: args.dirty_rate,
         migration: migration.reply().clone(),

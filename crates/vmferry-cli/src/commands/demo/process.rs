@@ -82,6 +82,11 @@ impl Machine {
         Ok(&self.serial)
     }
 
+    /// Puts `begun`, what the guest had printed of a line before it came here, in front of what it prints here.
+    pub(super) fn continues(&mut self, begun: &str) {
+        self.serial.rest.insert_str(0, begun);
+    }
+
     /// Waits until the guest has printed `reports` lines.
     pub(super) fn wait_for_reports(&mut self, reports: usize, timeout: Duration) -> anyhow::Result<&Serial> {
         let deadline = Instant::now() + timeout;
@@ -144,6 +149,11 @@ pub(super) struct Serial {
 impl Serial {
     fn new(path: PathBuf) -> Self {
         Self { path, offset: 0, rest: String::new(), reports: Vec::new(), bad_pages: Vec::new() }
+    }
+
+    /// What is there of a line that has no end yet.
+    pub(super) fn begun(&self) -> &str {
+        &self.rest
     }
 
     fn read(&mut self) -> anyhow::Result<()> {

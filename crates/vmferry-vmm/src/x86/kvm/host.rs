@@ -7,15 +7,12 @@ use std::path::{Path, PathBuf};
 
 use kvm_ioctls::{Cap, Kvm};
 
-/// Where KVM is.
-pub const DEVICE: &str = "/dev/kvm";
-
 /// Why there can be no KVM machine here. Each says what to do instead.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoKvm {
     /// The device cannot be opened.
-    #[error("there is no KVM here: {path}: {source}; --accel soft needs none", path = path.display())]
+    #[error("there is no KVM here: {path} cannot be opened; --accel soft needs none", path = path.display())]
     Device {
         /// Its path.
         path: PathBuf,
