@@ -2,7 +2,9 @@
 
 use clap::{ArgAction, Parser, Subcommand};
 
-use crate::commands::{analyze, check, completions, demo, diff, edit, machines, man, migrate, rehearse, run, schema};
+use crate::commands::{
+    analyze, check, completions, demo, diff, edit, machines, man, migrate, predict, rehearse, run, schema,
+};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -54,6 +56,7 @@ enum Command {
     Schema(schema::Args),
     Analyze(analyze::Args),
     Check(check::Args),
+    Predict(predict::Args),
     Rehearse(rehearse::Args),
     Diff(diff::Args),
     Edit(edit::Args),
@@ -79,6 +82,7 @@ impl Cli {
             Command::Schema(args) => schema::run(&args, output),
             Command::Analyze(args) => analyze::run(&args, output),
             Command::Check(args) => check::run(&args, output),
+            Command::Predict(args) => predict::run(&args, output),
             Command::Rehearse(args) => rehearse::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
             Command::Edit(args) => edit::run(&args, output),

@@ -7,6 +7,7 @@ use std::thread;
 
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry::{Error, Incoming, Migration};
 use vmstate::machine::DeviceType;
 
@@ -113,6 +114,18 @@ impl<G: Guest> Monitor for EngineMonitor<G> {
 
     fn migration(&self) -> MigrationInfo {
         self.migration.info()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.migration.memory_bytes()
+    }
+
+    fn calc_dirty_rate(&self, request: DirtyRateRequest) -> Result<(), CommandError> {
+        Ok(self.migration.calc_dirty_rate(request)?)
+    }
+
+    fn dirty_rate(&self) -> DirtyRate {
+        self.migration.dirty_rate()
     }
 
     fn listening(&self) -> Option<Uri> {

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmstate::machine::{DeviceType, MachineType};
 
 use crate::error::CommandError;
@@ -56,6 +57,18 @@ pub trait Monitor: Send + Sync {
 
     /// What is known of the current or last migration.
     fn migration(&self) -> MigrationInfo;
+
+    /// Bytes of the guest's memory.
+    fn memory_bytes(&self) -> u64;
+
+    /// Starts to measure how fast the guest dirties its memory.
+    ///
+    /// # Errors
+    /// A measurement is under way, or a migration that needs the same dirty log.
+    fn calc_dirty_rate(&self, request: DirtyRateRequest) -> Result<(), CommandError>;
+
+    /// The last such measurement.
+    fn dirty_rate(&self) -> DirtyRate;
 
     /// Where an incoming migration listens, with the port that the kernel chose.
     fn listening(&self) -> Option<Uri>;

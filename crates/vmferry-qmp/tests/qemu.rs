@@ -271,9 +271,15 @@ fn every_name_of_ours_is_in_qemus_schema() {
         assert_eq!(reply["socket-address"].as_array().map(Vec::len), Some(1), "{reply}");
         schema.check_reply("query-migrate", &reply);
     }
-    for command in
-        ["query-status", "query-version", "query-commands", "query-migrate-capabilities", "query-migrate-parameters"]
-    {
+    for command in [
+        "query-status",
+        "query-memory-size-summary",
+        "query-dirty-rate",
+        "query-version",
+        "query-commands",
+        "query-migrate-capabilities",
+        "query-migrate-parameters",
+    ] {
         schema.check_reply(command, &client.execute(command, Value::Null).unwrap());
     }
     for (command, arguments) in [
@@ -294,6 +300,17 @@ fn every_name_of_ours_is_in_qemus_schema() {
         ("migrate", json!({"uri": "file:/x", "detach": true, "resume": false})),
         ("migrate-incoming", json!({"uri": "file:/x", "exit-on-error": false})),
         ("migrate-set-parameters", json!({"downtime-limit": 1, "max-bandwidth": 1})),
+        (
+            "migrate-set-parameters",
+            json!({
+                "throttle-trigger-threshold": 1, "cpu-throttle-initial": 1, "cpu-throttle-increment": 1,
+                "cpu-throttle-tailslow": true, "max-cpu-throttle": 99, "avail-switchover-bandwidth": 1,
+                "xbzrle-cache-size": 4096,
+            }),
+        ),
+        ("migrate-set-capabilities", json!({"capabilities": [{"capability": "xbzrle", "state": true}]})),
+        ("migrate-set-capabilities", json!({"capabilities": [{"capability": "xbzrle", "state": false}]})),
+        ("migrate-set-capabilities", json!({"capabilities": [{"capability": "auto-converge", "state": true}]})),
         ("migrate-set-capabilities", json!({"capabilities": [{"capability": "events", "state": true}]})),
         ("migrate-set-capabilities", json!({"capabilities": [{"capability": "return-path", "state": true}]})),
         ("migrate-set-capabilities", json!({"capabilities": [{"capability": "multifd", "state": true}]})),

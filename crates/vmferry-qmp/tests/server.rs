@@ -244,6 +244,31 @@ fn capabilities_do_not_change_while_a_migration_runs() {
 }
 
 #[test]
+fn the_dirty_rate_before_any_measurement_is_told_as_qemu_tells_it() {
+    let served = serve();
+    let mut client = client(&served);
+    // docs/spec/control.md section 2.3.
+    let verified = json!({
+        "status": "unstarted", "sample-pages": 0, "mode": "page-sampling", "calc-time-unit": "second",
+        "start-time": 0, "calc-time": 0,
+    });
+    assert_eq!(client.execute("query-dirty-rate", Value::Null).unwrap(), verified);
+    for (arguments, text) in [
+        (json!({}), "'calc-time' is missing"),
+        (json!({"calc-time": 0}), "50 to 60000 milliseconds, found 0"),
+        (json!({"calc-time": 61}), "found 61000"),
+        (json!({"calc-time": 49, "calc-time-unit": "millisecond"}), "found 49"),
+        (json!({"calc-time": 1, "mode": "dirty-ring"}), "accepted: page-sampling, dirty-bitmap"),
+        (json!({"calc-time": 1, "sample-pages": 127}), "128 to 16384 pages, found 127"),
+        (json!({"calc-time": 1, "sample-pages": 512, "mode": "dirty-bitmap"}), "is of mode page-sampling"),
+        (json!({"calc-time": 1, "calc-time-unit": "hour"}), "accepted: second, millisecond"),
+    ] {
+        let (class, desc) = refusal(client.execute("calc-dirty-rate", arguments));
+        assert!(class == "GenericError" && desc.contains(text), "{desc}");
+    }
+}
+
+#[test]
 fn query_migrate_shows_what_the_machine_knows() {
     let served = serve();
     let mut client = client(&served);

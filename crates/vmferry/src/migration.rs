@@ -13,6 +13,7 @@ use vmstate::{Refused, Registry};
 use crate::channel::{Descriptors, Interrupt, Listener, Transport, Uri, open};
 use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
 use crate::destination;
+use crate::dirty_rate::{self, DirtyRate, DirtyRateMode, DirtyRateRequest, DirtyRateStatus};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::panicking::caught;
@@ -125,6 +126,48 @@ impl Migration {
         MigrationInfo { blocked_reasons: self.machine.registry().blocked_reasons(), ..info }
     }
 
+    /// Starts to measure how fast the guest dirties its memory, and returns; [`Migration::dirty_rate`] has the result.
+    ///
+    /// # Errors
+    ///
+    /// A measurement is under way, or, in mode `dirty-bitmap`, a migration, which has the dirty log.
+    pub fn calc_dirty_rate(&self, request: DirtyRateRequest) -> Result<(), Error> {
+        // Nobody begins a migration while this is held.
+        let _attempt = self.attempt();
+        let uses_log = request.mode == DirtyRateMode::DirtyBitmap;
+        if uses_log && self.shared.info().status.is_running() {
+            return Err(state("the dirty log is in use by a migration: measure by mode page-sampling"));
+        }
+        let mut rate = self.shared.dirty_rate();
+        if rate.status == DirtyRateStatus::Measuring {
+            return Err(state("the dirty rate is being measured already"));
+        }
+        let begun = DirtyRate::begun(&request);
+        let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
+        let work = move || {
+            let found = caught(Side::Source, || dirty_rate::measure(&*machine, &request)).unwrap_or_else(|error| {
+                tracing::error!(%error, "the dirty rate could not be measured");
+                None
+            });
+            *shared.dirty_rate() = begun.ended(found);
+        };
+        thread::Builder::new().name("dirty-rate".to_owned()).spawn(work).doing(Side::Source, "starting a thread")?;
+        *rate = begun;
+        Ok(())
+    }
+
+    /// Bytes of RAM that the machine's guest uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.machine.ram().iter().map(|block| block.used_len()).sum()
+    }
+
+    /// The last measurement of the dirty rate.
+    #[must_use]
+    pub fn dirty_rate(&self) -> DirtyRate {
+        *self.shared.dirty_rate()
+    }
+
     /// Address that an incoming migration listens on, with the port that the kernel chose.
     #[must_use]
     pub fn listening(&self) -> Option<Uri> {
@@ -151,6 +194,10 @@ impl Migration {
         let (capabilities, parameters) = (self.capabilities(), self.parameters());
         if let Some(text) = refusal(uri, capabilities, parameters) {
             return Err(state(text));
+        }
+        let rate = self.dirty_rate();
+        if rate.status == DirtyRateStatus::Measuring && rate.mode == DirtyRateMode::DirtyBitmap {
+            return Err(state("the dirty rate is being measured by the dirty log, which a migration needs"));
         }
         check_names(self.machine.registry()).at(Side::Source)?;
         let frozen = self.machine.registry().freeze_for_save().map_err(|refused| {

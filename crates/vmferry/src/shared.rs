@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::control::{Capabilities, Event, MigrationInfo, Parameters, Status};
+use crate::dirty_rate::DirtyRate;
 use crate::machine::Machine;
 
 /// Settings, and the account of the current or last migration.
@@ -12,6 +13,7 @@ pub(crate) struct Shared {
     parameters: Mutex<Parameters>,
     capabilities: Mutex<Capabilities>,
     info: Mutex<MigrationInfo>,
+    dirty_rate: Mutex<DirtyRate>,
 }
 
 impl Shared {
@@ -25,6 +27,10 @@ impl Shared {
 
     pub(crate) fn info(&self) -> MutexGuard<'_, MigrationInfo> {
         self.info.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn dirty_rate(&self) -> MutexGuard<'_, DirtyRate> {
+        self.dirty_rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Enters `status` and tells the control plane.

@@ -9,6 +9,7 @@ pub(crate) mod edit;
 pub(crate) mod machines;
 pub(crate) mod man;
 pub(crate) mod migrate;
+pub(crate) mod predict;
 pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod schema;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::DeviceType;
 
@@ -91,6 +92,18 @@ impl Monitor for Scripted {
         }
         let mut script = self.script.lock().unwrap();
         if script.len() > 1 { script.remove(0) } else { script.first().unwrap().clone() }
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        1 << 30
+    }
+
+    fn calc_dirty_rate(&self, _: DirtyRateRequest) -> Result<(), CommandError> {
+        Err(CommandError::generic("not in this test"))
+    }
+
+    fn dirty_rate(&self) -> DirtyRate {
+        DirtyRate::default()
     }
 
     fn listening(&self) -> Option<Uri> {

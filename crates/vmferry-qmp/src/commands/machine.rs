@@ -1,4 +1,4 @@
-//! The guest and the process: `query-status`, `stop`, `cont`, `quit`.
+//! The guest and the process: `query-status`, `query-memory-size-summary`, `stop`, `cont`, `quit`.
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,14 @@ pub(super) fn query_status(context: &mut Context<'_>, arguments: Arguments) -> R
     arguments.finish()?;
     let state = context.monitor.run_state();
     Ok(json!({ "status": state.name(), "running": state.is_running() }))
+}
+
+pub(super) fn query_memory_size_summary(
+    context: &mut Context<'_>,
+    arguments: Arguments,
+) -> Result<Value, CommandError> {
+    arguments.finish()?;
+    Ok(json!({ "base-memory": context.monitor.memory_bytes() }))
 }
 
 pub(super) fn stop(context: &mut Context<'_>, arguments: Arguments) -> Result<Value, CommandError> {

@@ -3,6 +3,7 @@
 //! Source: `docs/spec/control.md` section 2. A command takes its arguments apart completely before it acts.
 
 mod descriptors;
+mod dirty_rate;
 mod introspection;
 mod machine;
 mod machine_types;
@@ -35,6 +36,7 @@ type Run = fn(&mut Context<'_>, Arguments) -> Result<Value, CommandError>;
 /// Every command that the session hands on.
 const COMMANDS: &[(&str, Run)] = &[
     ("query-status", machine::query_status),
+    ("query-memory-size-summary", machine::query_memory_size_summary),
     ("stop", machine::stop),
     ("cont", machine::cont),
     ("quit", machine::quit),
@@ -46,6 +48,8 @@ const COMMANDS: &[(&str, Run)] = &[
     ("query-migrate-parameters", settings::query_parameters),
     ("migrate-set-capabilities", settings::set_capabilities),
     ("query-migrate-capabilities", settings::query_capabilities),
+    ("calc-dirty-rate", dirty_rate::calc),
+    ("query-dirty-rate", dirty_rate::query),
     ("getfd", descriptors::getfd),
     ("closefd", descriptors::closefd),
     ("query-machines", machine_types::query_machines),

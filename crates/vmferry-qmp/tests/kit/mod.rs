@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::{DeviceType, MachineFamily, MachineVersion};
 use vmstate::props::{OnOffAuto, Size};
@@ -140,6 +141,18 @@ impl Monitor for Mock {
 
     fn migration(&self) -> MigrationInfo {
         self.state.lock().unwrap().migration.clone()
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        1 << 30
+    }
+
+    fn calc_dirty_rate(&self, _: DirtyRateRequest) -> Result<(), CommandError> {
+        Err(CommandError::generic("not in this test"))
+    }
+
+    fn dirty_rate(&self) -> DirtyRate {
+        DirtyRate::default()
     }
 
     fn listening(&self) -> Option<Uri> {

@@ -18,9 +18,11 @@
 //!
 //! Source: `docs/spec/ram.md` sections B7 to B9. Differs from QEMU: there the bandwidth is that of the last 100 ms.
 
+mod prediction;
 mod rates;
 mod throttle;
 
+pub use prediction::{DirtyCurve, Prediction, predict, smallest};
 pub use rates::Round;
 pub use throttle::{Throttle, ThrottleParameters};
 
