@@ -150,3 +150,45 @@ fn the_reference_machine_is_compatible_with_itself_on_each_machine_type() {
     let finding = &ran.document()["findings"][0];
     assert_eq!((&finding["rule"], &finding["direction"]), (&json!("subsection-added"), &json!("backward")));
 }
+
+#[test]
+fn a_stream_is_checked_against_what_is_known_of_the_destination() {
+    let folder = tempfile::tempdir().unwrap();
+    let stream = folder.path().join("stream");
+    fs::write(&stream, include_bytes!("../../vmferry-inspect/tests/data/none-10.0.bin")).unwrap();
+    let stream = stream.to_str().unwrap();
+    let page = folder.path().join("page.html");
+    let ran = run(&["check", "--stream", stream, "--reference", stream, "--json", "--html", page.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let document = ran.document();
+    assert_eq!((&document["verdict"], &document["level"]), (&json!("compatible"), &json!("reference")));
+    assert!(fs::read_to_string(&page).unwrap().contains("Nothing speaks against it."));
+
+    let ran = run(&["check", "--stream", stream, "--machine", "pc", "--json"]);
+    assert_eq!((ran.code, &ran.document()["verdict"]), (Some(1), &json!("incompatible")));
+    let ran = run(&["check", "--stream", stream, "--machine", "none"]);
+    assert_eq!(ran.code, Some(1), "it depends on the devices");
+    assert!(ran.stdout.starts_with("depends: it depends on the questions below"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("  ask          does the destination have other devices"), "{}", ran.stdout);
+}
+
+#[test]
+fn a_check_of_a_stream_says_what_is_wrong_with_its_arguments() {
+    let folder = tempfile::tempdir().unwrap();
+    let schema = write(folder.path(), "schema", &dump(&json!([field("rbr", false)])));
+    let cut = write(folder.path(), "cut", "QEVM");
+    for (args, code, text) in [
+        (&["check", "--stream", &cut][..], 2, "nothing is known of the destination"),
+        (&["check", "--stream", "-", "--reference", "-"], 2, "only one of the streams can be standard input"),
+        (&["check", "--stream", &cut, &schema, &schema], 2, "there is one schema, the destination's"),
+        (&["check", "--reference", &cut], 2, "--stream"),
+        (&["check"], 2, "expected two schemas"),
+        (&["check", "--stream", &cut, &schema], 3, "cut short"),
+        (&["check", "--stream", &schema, &schema], 3, "is no sound migration stream"),
+        (&["check", "--stream", "/nowhere", &schema], 4, "cannot open /nowhere"),
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.code, Some(code), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(text), "{args:?}: {}", ran.stderr);
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! From a file the contents of pages are passed over without being read; through a pipe every octet is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::host::Scene;
-use crate::migration::record;
+use crate::migration::{find_qemu, record, record_mapped};
 use crate::peak;
 use crate::report::{Row, Section};
 use crate::samples::Samples;
@@ -39,53 +39,94 @@ struct Kind {
     peak_mib: Samples,
 }
 
+/// What is run: a name, a command, and the file that a `cat` feeds it, if one does.
+struct Run {
+    name: &'static str,
+    command: Command,
+    piped: Option<PathBuf>,
+    /// Which of the runs it is compared with.
+    peer: usize,
+    octets: u64,
+}
+
 /// Measures `pairs` rounds after one that is not counted.
 pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
     let stream = scene.path("stream.vm");
     record(scene, &stream).context("recording a stream")?;
-    let [mut file, mut cat, mut pipe, mut cats] = [(); 4].map(|()| Kind::default());
-    for round in 0..=pairs {
-        let analyze = || {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_vmferry"));
-            command.args(["analyze", "--json"]);
-            command
-        };
-        let from_file = timed(analyze().arg(&stream), None)?;
-        let from_pipe = timed(analyze().arg("-"), Some(&stream))?;
-        let plain = timed(Command::new("cat").arg(&stream), None)?;
-        let plain_pipe = timed(&mut Command::new("cat"), Some(&stream))?;
-        if round == 0 {
-            continue;
+    let mut runs = runs(&stream)?;
+    let mapped = scene.path("mapped.vm");
+    match find_qemu() {
+        Some(binary) => {
+            record_mapped(&binary, scene, &mapped).context("recording a mapped-ram file")?;
+            runs.extend(mapped_runs(&mapped)?);
         }
-        eprintln!(
-            "round {round}: file {:.3} s, cat {:.3} s, pipe {:.3} s, cat to cat {:.3} s",
-            from_file.0, plain.0, from_pipe.0, plain_pipe.0
-        );
-        let kinds = [(&mut file, from_file), (&mut cat, plain), (&mut pipe, from_pipe), (&mut cats, plain_pipe)];
-        for (kind, (seconds, mib)) in kinds {
-            kind.seconds.0.push(seconds);
-            kind.peak_mib.0.push(mib);
+        None => println!("skipped: no qemu-10.0-x86_64: no mapped-ram file"),
+    }
+    let mut kinds: Vec<Kind> = runs.iter().map(|_| Kind::default()).collect();
+    for round in 0..=pairs {
+        for (run, kind) in runs.iter_mut().zip(&mut kinds) {
+            let (seconds, mib) = timed(&mut run.command, run.piped.as_deref()).context(run.name)?;
+            if round > 0 {
+                eprintln!("round {round}: {} {seconds:.3} s", run.name);
+                kind.seconds.0.push(seconds);
+                kind.peak_mib.0.push(mib);
+            }
         }
     }
-    let row = |name: &str, kind: &Kind, peer: &Kind| Row {
-        name: name.to_owned(),
-        cells: vec![
-            kind.seconds.text(3),
-            format!("{:.1}", kind.peak_mib.most()),
-            kind.seconds.over(&peer.seconds).text(2),
-        ],
-        json: json!({ "seconds": kind.seconds.json(), "peak_mib": kind.peak_mib.json() }),
+    let row = |run: &Run, kind: &Kind| -> Option<Row> {
+        let peer = &kinds.get(run.peer)?.seconds;
+        #[expect(clippy::cast_precision_loss, reason = "gigabytes")]
+        let gigabytes = run.octets as f64 / 1e9;
+        Some(Row {
+            name: run.name.to_owned(),
+            cells: vec![
+                kind.seconds.text(3),
+                format!("{:.1}", gigabytes / kind.seconds.median()),
+                format!("{:.1}", kind.peak_mib.most()),
+                kind.seconds.over(peer).text(2),
+            ],
+            json: json!({ "seconds": kind.seconds.json(), "peak_mib": kind.peak_mib.json(), "octets": run.octets }),
+        })
     };
     Ok(Section {
-        key: "analyze",
+        // The one of the page's first table, and one for any other size.
+        key: if scene.bytes == 1 << 30 { "analyze" } else { "analyze-other-size" },
         title: format!("Reading a stream of {} MiB, in memory", std::fs::metadata(&stream)?.len() >> 20),
-        head: vec!["", "seconds", "peak memory, MiB", "times its peer"],
-        rows: vec![
-            row("`vmferry analyze --json FILE`", &file, &cat),
-            row("`cat FILE > /dev/null`", &cat, &cat),
-            row("`cat FILE \\| vmferry analyze --json -`", &pipe, &cats),
-            row("`cat FILE \\| cat > /dev/null`", &cats, &cats),
-        ],
+        head: vec!["", "seconds", "GB/s", "peak memory, MiB", "times its peer"],
+        rows: runs.iter().zip(&kinds).filter_map(|(run, kind)| row(run, kind)).collect(),
         pairs,
     })
+}
+
+fn analyze(file: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vmferry"));
+    command.args(["analyze", "--json"]).arg(file);
+    command
+}
+
+fn cat(file: Option<&Path>) -> Command {
+    let mut command = Command::new("cat");
+    command.args(file);
+    command
+}
+
+fn runs(stream: &Path) -> Result<Vec<Run>> {
+    let octets = std::fs::metadata(stream)?.len();
+    let run =
+        |name, command, piped: bool, peer| Run { name, command, piped: piped.then(|| stream.to_owned()), peer, octets };
+    Ok(vec![
+        run("`vmferry analyze --json FILE`", analyze(stream), false, 1),
+        run("`cat FILE > /dev/null`", cat(Some(stream)), false, 1),
+        run("`cat FILE \\| vmferry analyze --json -`", analyze(Path::new("-")), true, 3),
+        run("`cat FILE \\| cat > /dev/null`", cat(None), true, 3),
+    ])
+}
+
+fn mapped_runs(mapped: &Path) -> Result<Vec<Run>> {
+    let octets = std::fs::metadata(mapped)?.len();
+    let run = |name, command| Run { name, command, piped: None, peer: 5, octets };
+    Ok(vec![
+        run("`vmferry analyze --json MAPPED-RAM`", analyze(mapped)),
+        run("`cat MAPPED-RAM > /dev/null`", cat(Some(mapped))),
+    ])
 }

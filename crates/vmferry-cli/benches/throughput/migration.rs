@@ -122,6 +122,20 @@ pub(crate) fn record(scene: &Scene, file: &Path) -> Result<()> {
     machine.quit()
 }
 
+/// Writes a mapped-ram file of a QEMU full of random bytes.
+pub(crate) fn record_mapped(binary: &Path, scene: &Scene, file: &Path) -> Result<()> {
+    let qmp = scene.path("a.qmp");
+    let mib = scene.bytes >> 20;
+    let full = format!("memory-backend-file,id=m0,size={mib}M,mem-path={},share=on", scene.random().display());
+    let mut machine = Machine::start(qemu(binary, scene, full.as_ref(), &qmp), &qmp)?;
+    let mapped = json!({"capabilities": [{"capability": "mapped-ram", "state": true},
+        {"capability": "return-path", "state": false}]});
+    machine.client.execute("migrate-set-capabilities", mapped)?;
+    machine.client.execute("migrate", json!({"uri": format!("file:{}", file.display())}))?;
+    machine.await_completion()?;
+    machine.quit()
+}
+
 fn move_ours(scene: &Scene) -> Result<Took> {
     let (qmp_a, qmp_b) = (scene.path("a.qmp"), scene.path("b.qmp"));
     let mut source = ours(scene.bytes, &qmp_a);
@@ -153,7 +167,7 @@ fn move_qemu(binary: &Path, scene: &Scene) -> Result<Took> {
 }
 
 /// A real QEMU 10.0, where there is one.
-fn find_qemu() -> Option<PathBuf> {
+pub(crate) fn find_qemu() -> Option<PathBuf> {
     let folder = std::env::var_os("VMFERRY_QEMU_DIR")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/vmferry/qemu")))?;

@@ -107,6 +107,20 @@ fn with_machines(schema: Schema, machines: &[(&str, &str)]) -> Value {
 }
 
 #[test]
+fn a_section_that_is_sent_where_it_was_not_is_asked_about() {
+    let gated = uart(&[]).gate("migrate-fifo");
+    let old = with_machines(gated, &[("b-1.0", "off")]);
+    // Its property's default became on: a release before OLD may not know the section.
+    let on = with_machines(gated, &[("b-1.0", "on")]);
+    let report = compare(&old, &on, &Options::default());
+    assert_eq!(findings(&report), ["risk backward section-gate uart"]);
+    assert_eq!(verdicts(&report), ("compatible".into(), "depends".into()));
+    // The other way round, OLD's guests go without it.
+    assert_eq!(findings(&compare(&on, &old, &Options::default())), ["risk backward section-gate uart"]);
+    assert_eq!(compare(&old, &old, &Options::default()).findings, []);
+}
+
+#[test]
 fn a_gate_is_evaluated_for_each_machine_type_that_both_know() {
     static GATED: [Subsection; 1] = [Subsection::new(&FIFO).gate("migrate-fifo")];
     static USED: [Subsection; 1] = [Subsection::new(&FIFO)];

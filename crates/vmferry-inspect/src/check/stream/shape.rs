@@ -165,7 +165,7 @@ impl<'c, 'f> Shapes<'c, 'f> {
         } else if is("virtio-gpu") {
             self.outputs(written, read);
         } else if is("pci config") {
-            self.pci(written, read);
+            let _ = self.pci(written, read);
         } else if sent.size != own.size && !is_list(&sent.type_name) {
             if self.is_cut_otherwise {
                 return;
@@ -342,13 +342,16 @@ impl<'c, 'f> Shapes<'c, 'f> {
         }
     }
 
-    fn pci(&mut self, written: &[u8], read: &[u8]) {
+    /// Whether a difference is refused for sure.
+    fn pci(&mut self, written: &[u8], read: &[u8]) -> bool {
         if written.len() != read.len() {
             let shown = |octets: &[u8]| format!("{} octets of configuration space", octets.len());
             self.add(Severity::Break, StreamRule::PciConfiguration, (shown(written), shown(read)), None);
-            return;
+            return true;
         }
-        for difference in pci::compare(written, read).into_iter().take(PCI_DIFFERENCES_LISTED) {
+        let differences = pci::compare(written, read);
+        let is_refused = differences.iter().any(|difference| difference.sureness == Sureness::Certain);
+        for difference in differences.into_iter().take(PCI_DIFFERENCES_LISTED) {
             let pci::Difference { offset, found, own, what, sureness } = difference;
             let question = "can the guest not write this octet?".to_owned();
             let (severity, question) = match sureness {
@@ -360,17 +363,23 @@ impl<'c, 'f> Shapes<'c, 'f> {
                 shapes.add(severity, StreamRule::PciConfiguration, texts, question);
             });
         }
+        is_refused
     }
 
     fn virtio(&mut self, written: &[u8], read: &[u8]) {
-        let (Some(sent), Some(own)) = (virtio::read(self.sides.idstr, written), virtio::read(self.sides.idstr, read))
-        else {
+        let idstr = self.sides.idstr;
+        if let (Some(sent), Some(own)) = (virtio::space(idstr, written), virtio::space(idstr, read))
+            && self.pci(sent, own)
+        {
+            // What follows depends on it.
+            return;
+        }
+        let (Some(sent), Some(own)) = (virtio::read(idstr, written), virtio::read(idstr, read)) else {
             let texts = ("a body that is not known here".to_owned(), "one of a virtio device".to_owned());
             let question = "does the destination refuse what is in it?".to_owned();
             self.add(Severity::Risk, StreamRule::NotCompared, texts, Some(question));
             return;
         };
-        self.pci(&sent.space, &own.space);
         self.queues(&sent.queues, &own.queues);
         if sent.ports != own.ports {
             let shown = |ports: &Option<Vec<u32>>| {

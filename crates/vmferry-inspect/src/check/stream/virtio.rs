@@ -21,8 +21,6 @@ const PORT_MAP_WORDS_LIMIT: usize = 16;
 /// The start of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Body {
-    /// Configuration space; empty on MMIO.
-    pub(super) space: Vec<u8>,
     /// Features acknowledged, bits 0 to 31, and the upper half where it is sent.
     pub(super) features: u64,
     /// Sizes of the queues.
@@ -33,13 +31,25 @@ pub(super) struct Body {
 
 /// Reads the start of a body; `None` if it is none.
 pub(super) fn read(idstr: &str, body: &[u8]) -> Option<Body> {
-    if idstr.contains("virtio-mmio@") {
-        return read_with(idstr, body, None);
+    match is_mmio(idstr) {
+        true => read_with(idstr, body, None),
+        false => read_with(idstr, body, Some(space(idstr, body)?.len())),
+    }
+}
+
+fn is_mmio(idstr: &str) -> bool {
+    idstr.contains("virtio-mmio@")
+}
+
+/// The configuration space of a device on PCI.
+pub(super) fn space<'b>(idstr: &str, body: &'b [u8]) -> Option<&'b [u8]> {
+    if is_mmio(idstr) {
+        return None;
     }
     // Behind a port of PCI Express, and nowhere else, a virtio device has the capability, and the larger space.
-    let conventional = body.get(VERSION_BYTES..VERSION_BYTES + pci::CONVENTIONAL_BYTES)?;
-    let is_express = pci::is_express(conventional);
-    read_with(idstr, body, Some(if is_express { pci::EXPRESS_BYTES } else { pci::CONVENTIONAL_BYTES }))
+    let rest = body.get(VERSION_BYTES..)?;
+    let is_express = pci::is_express(rest.get(..pci::CONVENTIONAL_BYTES)?);
+    rest.get(..if is_express { pci::EXPRESS_BYTES } else { pci::CONVENTIONAL_BYTES })
 }
 
 /// Number of outputs of a display without resources, which ends with them.
@@ -56,18 +66,18 @@ pub(super) fn gpu_outputs(field: &[u8]) -> Option<u32> {
 
 fn read_with(idstr: &str, body: &[u8], space_bytes: Option<usize>) -> Option<Body> {
     let mut rest = Octets(body);
-    let (mut space, mut has_vectors) = (Vec::new(), false);
+    let mut has_vectors = false;
     match space_bytes {
         Some(bytes) => {
             if rest.u32()? != 2 {
                 return None;
             }
-            space = rest.take(bytes)?.to_vec();
+            let space = rest.take(bytes)?;
             let levels = [rest.u32()?, rest.u32()?, rest.u32()?, rest.u32()?];
             if levels.iter().any(|level| *level > 1) {
                 return None;
             }
-            if let Some(vectors) = pci::msix_vectors(&space) {
+            if let Some(vectors) = pci::msix_vectors(space) {
                 has_vectors = true;
                 let vectors = usize::from(vectors);
                 rest.take(16 * vectors + vectors.div_ceil(8) + 2)?;
@@ -88,7 +98,7 @@ fn read_with(idstr: &str, body: &[u8], space_bytes: Option<usize>) -> Option<Bod
         rest.take(if has_vectors { 2 } else { 0 })?;
     }
     let ports = if idstr.ends_with("/virtio-console") { Some(ports(&mut rest)?) } else { None };
-    Some(Body { space, features: u64::from(features) | upper_features(rest.0), queues, ports })
+    Some(Body { features: u64::from(features) | upper_features(rest.0), queues, ports })
 }
 
 fn ports(rest: &mut Octets<'_>) -> Option<Vec<u32>> {
