@@ -133,6 +133,43 @@ fn several_blocks_of_odd_sizes_arrive_whole() {
 }
 
 #[test]
+fn without_a_copy_in_the_kernel() {
+    let source = TestMachine::new("test-1.0", BYTES, RunState::Running);
+    let destination = TestMachine::new("test-1.0", BYTES, RunState::InMigrate);
+    source.wait_for_passes(1);
+    let way = Way { uri: "tcp:127.0.0.1:0", ..PLAIN };
+    let (outgoing, incoming) = (with_channels(&source, way), with_channels(&destination, way));
+    let capabilities = Capabilities { multifd: true, zero_copy_send: true, ..Capabilities::default() };
+    outgoing.set_capabilities(capabilities).unwrap();
+    incoming.incoming(&way.uri.parse().unwrap(), Incoming::default()).unwrap();
+    outgoing.migrate(&incoming.listening().unwrap()).unwrap();
+    outgoing.wait().unwrap();
+    incoming.wait().unwrap();
+    destination.wait_for_passes(2);
+    assert_eq!(destination.state().bad_pages, 0);
+    // Over loopback the kernel copies what a socket of this host receives, and says so.
+    let ram = outgoing.info().ram;
+    assert!(ram.missed_zero_copy > 0 && ram.missed_zero_copy <= 2 * (ram.dirty_sync_count + 1), "{ram:?}");
+}
+
+#[test]
+fn zero_copy_needs_multifd_and_tcp_and_no_compression() {
+    let machine = TestMachine::new("test-1.0", BYTES, RunState::Running);
+    let migration = with_channels(&machine, PLAIN);
+    let zero_copy = Capabilities { zero_copy_send: true, ..Capabilities::default() };
+    assert!(migration.set_capabilities(zero_copy).unwrap_err().to_string().contains("needs multifd"));
+    migration.set_capabilities(Capabilities { multifd: true, ..zero_copy }).unwrap();
+    let error = migration.migrate(&"unix:/nonexistent/socket".parse().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("zero-copy-send needs tcp"), "{error}");
+    let multifd = MultifdParameters { compression: MultifdCompression::Zstd, ..Default::default() };
+    migration.set_parameters(Parameters { multifd, ..Default::default() }).unwrap();
+    let error = migration.migrate(&"tcp:127.0.0.1:1".parse().unwrap()).unwrap_err().to_string();
+    assert!(error.contains("needs multifd-compression 'none'"), "{error}");
+    let excluded = Capabilities { multifd: true, xbzrle: true, ..Capabilities::default() };
+    assert!(migration.set_capabilities(excluded).unwrap_err().to_string().contains("exclude"));
+}
+
+#[test]
 fn a_uuid_that_both_ends_have_is_accepted() {
     let source = TestMachine::new("test-1.0", BYTES, RunState::Paused);
     let destination = TestMachine::new("test-1.0", BYTES, RunState::InMigrate);

@@ -1,15 +1,17 @@
-//! What the machine's sockets can do: memory to memory between two processes, through a unix socket, nothing else.
+//! What the machine's sockets can do: memory to memory between two processes, through unix sockets, nothing else. Several
+//! sockets have a thread each at both ends, and a part of the memory.
 //!
 //! The receiver reads into memory that it never touched, as a destination does, or into memory that it wrote before,
 //! which leaves the page faults out.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 
 use crate::host::{Scene, random_words};
 
@@ -26,13 +28,13 @@ const FRESH: &str = "fresh";
 
 /// Copies as much as the guest has through a socket; seconds from the word to start to the receiver's word that all is
 /// there.
-pub(crate) fn measure(scene: &Scene, into_populated: bool) -> Result<f64> {
+pub(crate) fn measure(scene: &Scene, into_populated: bool, sockets: u8) -> Result<f64> {
     let (socket, bytes) = (&scene.path("copy"), scene.bytes);
     let memory = if into_populated { POPULATED } else { FRESH };
-    let mut sender = Process::start(SENDER, socket, bytes, memory)?;
+    let mut sender = Process::start(SENDER, socket, bytes, memory, sockets)?;
     sender.expect("filled")?;
     scene.prepare()?;
-    let mut receiver = Process::start(RECEIVER, socket, bytes, memory)?;
+    let mut receiver = Process::start(RECEIVER, socket, bytes, memory, sockets)?;
     receiver.expect("ready")?;
     let mut word = sender.child.stdin.take().context("the sender's standard input")?;
     word.write_all(b"\n")?;
@@ -55,9 +57,9 @@ struct Process {
 }
 
 impl Process {
-    fn start(role: &str, socket: &Path, bytes: u64, memory: &str) -> Result<Self> {
+    fn start(role: &str, socket: &Path, bytes: u64, memory: &str, sockets: u8) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(role).arg(socket).arg(bytes.to_string()).arg(memory);
+        command.arg(role).arg(socket).arg(bytes.to_string()).arg(memory).arg(sockets.to_string());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let said = BufReader::new(child.stdout.take().context("the child's standard output")?);
         Ok(Self { child, said })
@@ -77,11 +79,17 @@ struct Arguments {
     socket: PathBuf,
     bytes: usize,
     into_populated: bool,
+    sockets: usize,
 }
 
 fn arguments(args: &mut impl Iterator<Item = String>) -> Result<Arguments> {
     let mut next = || args.next().context("too few arguments");
-    Ok(Arguments { socket: PathBuf::from(next()?), bytes: next()?.parse()?, into_populated: next()? == POPULATED })
+    Ok(Arguments {
+        socket: PathBuf::from(next()?),
+        bytes: next()?.parse()?,
+        into_populated: next()? == POPULATED,
+        sockets: next()?.parse()?,
+    })
 }
 
 fn say(word: &str) -> Result<()> {
@@ -90,9 +98,14 @@ fn say(word: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
+/// The end of a thread that copied.
+fn joined(thread: ScopedJoinHandle<'_, io::Result<()>>) -> Result<()> {
+    thread.join().map_err(|_| anyhow!("a thread of the copy panicked"))?.context("a thread of the copy")
+}
+
 /// The process that sends.
 pub(crate) fn send(args: &mut impl Iterator<Item = String>) -> Result<()> {
-    let Arguments { socket, bytes, .. } = arguments(args)?;
+    let Arguments { socket, bytes, sockets, .. } = arguments(args)?;
     let mut memory = Vec::with_capacity(bytes);
     random_words(
         |word| {
@@ -103,18 +116,22 @@ pub(crate) fn send(args: &mut impl Iterator<Item = String>) -> Result<()> {
     )?;
     say("filled")?;
     std::io::stdin().read_exact(&mut [0])?;
-    let mut stream = UnixStream::connect(socket)?;
+    let streams = (0..sockets).map(|_| UnixStream::connect(&socket)).collect::<io::Result<Vec<_>>>()?;
     say("connected")?;
     std::io::stdin().read_exact(&mut [0])?;
-    for part in memory.chunks(CALL_BYTES) {
-        stream.write_all(part)?;
-    }
-    Ok(())
+    thread::scope(|scope| {
+        let parts = memory.chunks(bytes.div_ceil(sockets)).zip(streams);
+        let send = |(part, mut stream): (&[u8], UnixStream)| -> io::Result<()> {
+            part.chunks(CALL_BYTES).try_for_each(|call| stream.write_all(call))
+        };
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || send(part))).collect();
+        threads.into_iter().try_for_each(joined)
+    })
 }
 
 /// The process that receives.
 pub(crate) fn receive(args: &mut impl Iterator<Item = String>) -> Result<()> {
-    let Arguments { socket, bytes, into_populated } = arguments(args)?;
+    let Arguments { socket, bytes, into_populated, sockets } = arguments(args)?;
     // Memory of so many zeros comes from the kernel untouched.
     let mut memory = vec![0_u8; bytes];
     if into_populated {
@@ -122,11 +139,17 @@ pub(crate) fn receive(args: &mut impl Iterator<Item = String>) -> Result<()> {
     }
     let listener = UnixListener::bind(&socket)?;
     say("ready")?;
-    let (mut stream, _) = listener.accept()?;
+    let accept = |_| Ok(listener.accept()?.0);
+    let streams = (0..sockets).map(accept).collect::<io::Result<Vec<_>>>()?;
     std::fs::remove_file(&socket)?;
-    for part in memory.chunks_mut(CALL_BYTES) {
-        stream.read_exact(part)?;
-    }
+    thread::scope(|scope| {
+        let parts = memory.chunks_mut(bytes.div_ceil(sockets)).zip(streams);
+        let receive = |(part, mut stream): (&mut [u8], UnixStream)| -> io::Result<()> {
+            part.chunks_mut(CALL_BYTES).try_for_each(|call| stream.read_exact(call))
+        };
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || receive(part))).collect();
+        threads.into_iter().try_for_each(joined)
+    })?;
     say("done")?;
     std::hint::black_box(&memory);
     Ok(())

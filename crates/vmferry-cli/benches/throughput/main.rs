@@ -6,7 +6,8 @@
 //! cargo bench -p vmferry-cli --bench throughput [-- OPTIONS]
 //!   --pairs N       measured rounds, after one that warms up (5)
 //!   --mib N         size of the guest (1024)
-//!   --only WHAT     migration or analyze
+//!   --only WHAT     migration, multifd or analyze
+//!   --channels N    multifd channels (2)
 //!   --memory HOW    warm (`warm` says why) or as-it-is
 //!   --update FILE   replace the sections of this Markdown file, and write FILE.json beside it
 //! ```
@@ -33,6 +34,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 
 use crate::host::Memory;
+use crate::migration::Channels;
 
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -41,8 +43,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 struct Options {
     pairs: usize,
     bytes: u64,
-    migration: bool,
-    analyze: bool,
+    only: Option<String>,
+    channels: u8,
     memory: Memory,
     update: Option<PathBuf>,
 }
@@ -65,8 +67,7 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options =
-        Options { pairs: 5, bytes: 1 << 30, migration: true, analyze: true, memory: Memory::Warm, update: None };
+    let mut options = Options { pairs: 5, bytes: 1 << 30, only: None, channels: 2, memory: Memory::Warm, update: None };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         if arg == "--bench" {
@@ -78,8 +79,8 @@ fn options() -> Result<Options> {
             "--mib" => options.bytes = value.parse::<u64>().context("--mib")? << 20,
             "--memory" if value == "warm" => options.memory = Memory::Warm,
             "--memory" if value == "as-it-is" => options.memory = Memory::AsItIs,
-            "--only" if value == "migration" => options.analyze = false,
-            "--only" if value == "analyze" => options.migration = false,
+            "--only" if ["migration", "multifd", "analyze"].contains(&value.as_str()) => options.only = Some(value),
+            "--channels" => options.channels = value.parse().context("--channels")?,
             // Cargo starts benchmarks in their package; people name files from the root.
             "--update" => options.update = Some(Path::new(ROOT).join(value)),
             _ => bail!("unknown option {arg} {value}"),
@@ -92,10 +93,14 @@ fn run(options: &Options) -> Result<()> {
     let scene = host::Scene::set(options.bytes, options.memory)?;
     println!("{}", host::description());
     let mut report = report::Report::new(options.update.as_deref())?;
-    if options.migration {
-        report.add(&migration::measure(&scene, options.pairs)?)?;
+    let wants = |what: &str| options.only.as_ref().is_none_or(|only| only == what);
+    if wants("migration") {
+        report.add(&migration::measure(&scene, Channels::Main, options.pairs)?)?;
     }
-    if options.analyze {
+    if wants("multifd") {
+        report.add(&migration::measure(&scene, Channels::Multifd(options.channels), options.pairs)?)?;
+    }
+    if wants("analyze") {
         report.add(&analyze::measure(&scene, options.pairs)?)?;
     }
     report.finish()

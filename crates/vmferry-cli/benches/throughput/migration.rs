@@ -1,4 +1,5 @@
-//! A paused guest full of random bytes moves from one process into another: ours and QEMU's, beside the plain copy.
+//! A paused guest full of random bytes moves from one process into another: ours and QEMU's, beside the plain copy; on
+//! one channel, or on several by multifd beside a copy through as many sockets.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -84,11 +85,40 @@ struct Took {
 /// A machine that is to be started, and its control plane.
 type Plan<'a> = (Command, &'a Path);
 
+/// How pages move.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Channels {
+    /// On the main channel.
+    Main,
+    /// On so many multifd channels.
+    Multifd(u8),
+}
+
+impl Channels {
+    fn prepare(self, machine: &mut Machine) -> Result<()> {
+        let Self::Multifd(count) = self else { return Ok(()) };
+        let on = json!({"capabilities": [{"capability": "multifd", "state": true}]});
+        machine.client.execute("migrate-set-capabilities", on)?;
+        machine.client.execute("migrate-set-parameters", json!({"multifd-channels": count}))?;
+        Ok(())
+    }
+
+    /// Sockets of the plain copy.
+    fn sockets(self) -> u8 {
+        match self {
+            Self::Main => 1,
+            Self::Multifd(count) => count,
+        }
+    }
+}
+
 /// Moves the guest of `source`, which is paused, into `destination`, which waits to be told where to listen.
-fn migrate(scene: &Scene, source: Plan<'_>, destination: Plan<'_>) -> Result<Took> {
+fn migrate(scene: &Scene, channels: Channels, source: Plan<'_>, destination: Plan<'_>) -> Result<Took> {
     let mut source = Machine::start(source.0, source.1)?;
+    channels.prepare(&mut source)?;
     scene.prepare()?;
     let mut destination = Machine::start(destination.0, destination.1)?;
+    channels.prepare(&mut destination)?;
     let uri = format!("unix:{}", scene.path("stream").display());
     destination.client.execute("migrate-incoming", json!({"uri": uri}))?;
     let start = Instant::now();
@@ -136,13 +166,13 @@ pub(crate) fn record_mapped(binary: &Path, scene: &Scene, file: &Path) -> Result
     machine.quit()
 }
 
-fn move_ours(scene: &Scene) -> Result<Took> {
+fn move_ours(scene: &Scene, channels: Channels) -> Result<Took> {
     let (qmp_a, qmp_b) = (scene.path("a.qmp"), scene.path("b.qmp"));
     let mut source = ours(scene.bytes, &qmp_a);
     source.arg("--guest").arg(scene.random());
     let mut destination = ours(scene.bytes, &qmp_b);
     destination.args(["--incoming", "defer"]);
-    migrate(scene, (source, &qmp_a), (destination, &qmp_b))
+    migrate(scene, channels, (source, &qmp_a), (destination, &qmp_b))
 }
 
 fn qemu(binary: &Path, scene: &Scene, backend: &OsStr, qmp: &Path) -> Command {
@@ -153,7 +183,7 @@ fn qemu(binary: &Path, scene: &Scene, backend: &OsStr, qmp: &Path) -> Command {
     command
 }
 
-fn move_qemu(binary: &Path, scene: &Scene) -> Result<Took> {
+fn move_qemu(binary: &Path, scene: &Scene, channels: Channels) -> Result<Took> {
     let (qmp_a, qmp_b) = (scene.path("a.qmp"), scene.path("b.qmp"));
     let mib = scene.bytes >> 20;
     // Populated before the clock starts, as ours is.
@@ -163,7 +193,7 @@ fn move_qemu(binary: &Path, scene: &Scene) -> Result<Took> {
     let source = qemu(binary, scene, full.as_ref(), &qmp_a);
     let mut destination = qemu(binary, scene, empty.as_ref(), &qmp_b);
     destination.args(["-incoming", "defer"]);
-    migrate(scene, (source, &qmp_a), (destination, &qmp_b))
+    migrate(scene, channels, (source, &qmp_a), (destination, &qmp_b))
 }
 
 /// A real QEMU 10.0, where there is one.
@@ -191,17 +221,18 @@ impl Kind {
 }
 
 /// Measures `pairs` rounds after one that is not counted.
-pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
+pub(crate) fn measure(scene: &Scene, channels: Channels, pairs: usize) -> Result<Section> {
     let qemu = find_qemu();
     if qemu.is_none() {
         println!("skipped: no qemu-10.0-x86_64 in $VMFERRY_QEMU_DIR/bin: nothing to pair with");
     }
     let [mut ferry, mut theirs, mut fresh, mut populated] = [(); 4].map(|()| Kind::default());
     for round in 0..=pairs {
-        let ours = move_ours(scene).context("our migration")?;
-        let paired = qemu.as_ref().map(|binary| move_qemu(binary, scene).context("QEMU's migration")).transpose()?;
+        let ours = move_ours(scene, channels).context("our migration")?;
+        let paired =
+            qemu.as_ref().map(|binary| move_qemu(binary, scene, channels).context("QEMU's migration")).transpose()?;
         let plain = |into_populated| -> Result<Took> {
-            let seconds = copy::measure(scene, into_populated).context("the plain copy")?;
+            let seconds = copy::measure(scene, into_populated, channels.sockets()).context("the plain copy")?;
             Ok(Took { seconds, downtime_ms: f64::NAN })
         };
         let (into_fresh, into_populated) = (plain(false)?, plain(true)?);
@@ -237,10 +268,14 @@ pub(crate) fn measure(scene: &Scene, pairs: usize) -> Result<Section> {
     }
     rows.push(row("plain copy, into fresh memory", &fresh, false));
     rows.push(row("plain copy, into populated memory", &populated, false));
+    let (key, way) = match channels {
+        Channels::Main => ("migration", String::new()),
+        Channels::Multifd(count) => ("multifd", format!(" on {count} multifd channels")),
+    };
     Ok(Section {
-        key: "migration",
+        key,
         title: format!(
-            "Moving a paused guest of {} MiB of random bytes, host memory {}",
+            "Moving a paused guest of {} MiB of random bytes{way}, host memory {}",
             scene.bytes >> 20,
             scene.memory.name()
         ),

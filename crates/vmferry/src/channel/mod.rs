@@ -9,6 +9,7 @@ pub mod interrupt;
 pub mod listen;
 pub(crate) mod open;
 pub mod uri;
+pub(crate) mod zero_copy;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

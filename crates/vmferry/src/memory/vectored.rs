@@ -107,6 +107,27 @@ pub fn write_vectored(fd: BorrowedFd<'_>, parts: &mut Parts<'_>) -> io::Result<u
     Ok(written)
 }
 
+/// Sends as much of `parts` as the socket takes at once, with the flags of `sendmsg(2)`, and drops it from the list.
+///
+/// # Errors
+///
+/// Those of `sendmsg(2)`; a would-block of a non-blocking socket among them.
+pub(crate) fn send_vectored(fd: BorrowedFd<'_>, parts: &mut Parts<'_>, flags: libc::c_int) -> io::Result<usize> {
+    let ranges = parts.ranges.get(parts.next..).unwrap_or_default();
+    // SAFETY: all fields of `msghdr` are integers and pointers, for which zeros are valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    // sendmsg(2) only reads through it.
+    message.msg_iov = ranges.as_ptr().cast_mut();
+    message.msg_iovlen = ranges.len().min(PARTS_MAX) as _;
+    // SAFETY: `fd` is open for the call; `message` has `msg_iovlen` entries of `ranges`, and neither address nor control
+    // data. The entries' memory is as `write_vectored` says. With MSG_ZEROCOPY the kernel goes on reading behind the
+    // call: it holds references to the pages themselves, so that they outlive even their mapping.
+    let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
+    let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+    parts.advance(sent);
+    Ok(sent)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;

@@ -109,7 +109,7 @@ fn start_channels(context: &Context, (channels, alarm): (Vec<Channel>, Interrupt
     let rule = if machine.multifd_flush_after_each_section() { FlushRule::Sections } else { FlushRule::Rounds };
     let gate = context.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let interrupt = gate.unwrap_or_else(|| alarm.clone());
-    let parameters = *context.shared.parameters();
+    let parameters = (*context.shared.parameters(), context.shared.capabilities().zero_copy_send);
     Multifd::start(channels, (alarm, interrupt), named_blocks(machine)?, rule, parameters)
         .doing(Side::Source, "starting the multifd channels")
 }

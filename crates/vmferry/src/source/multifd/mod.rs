@@ -28,6 +28,7 @@ use vmferry_wire::ram::Record;
 use self::compress::Compressor;
 use self::queue::{Counts, Job, Queue};
 use self::writer::Writer;
+use crate::channel::zero_copy::ZeroCopy;
 use crate::channel::{Channel, Interrupt};
 use crate::control::{Parameters, ZeroPageDetection};
 use crate::dirty::DirtyLog;
@@ -94,7 +95,7 @@ impl Multifd {
         (alarm, interrupt): (Interrupt, Interrupt),
         blocks: Vec<NamedBlock>,
         rule: FlushRule,
-        parameters: Parameters,
+        (parameters, has_zero_copy): (Parameters, bool),
     ) -> io::Result<Self> {
         let mut multifd = Self {
             queue: Arc::new(Queue::new(channels.len())),
@@ -111,12 +112,19 @@ impl Multifd {
         };
         for (id, channel) in channels.into_iter().enumerate() {
             // What was started before ends with `multifd`.
-            multifd.spawn(id, channel, parameters)?;
+            let zero_copy = has_zero_copy.then(|| ZeroCopy::enable(&channel)).transpose()?;
+            multifd.spawn(id, channel, zero_copy, parameters)?;
         }
         Ok(multifd)
     }
 
-    fn spawn(&mut self, id: usize, channel: Channel, parameters: Parameters) -> io::Result<()> {
+    fn spawn(
+        &mut self,
+        id: usize,
+        channel: Channel,
+        zero_copy: Option<ZeroCopy>,
+        parameters: Parameters,
+    ) -> io::Result<()> {
         let mut writer = Writer {
             id,
             channel,
@@ -124,6 +132,7 @@ impl Multifd {
             queue: Arc::clone(&self.queue),
             detects_zero: self.detection == ZeroPageDetection::Multifd,
             compressor: Compressor::of(parameters.multifd)?,
+            zero_copy,
             head: Vec::new(),
         };
         let (queue, alarm) = (Arc::clone(&self.queue), self.alarm.clone());

@@ -13,6 +13,7 @@ use vmferry_wire::ram::TargetPage;
 use super::compress::Compressor;
 use super::queue::{Counts, Job, Queue, Work};
 use crate::channel::Channel;
+use crate::channel::zero_copy::ZeroCopy;
 use crate::memory::vectored::Parts;
 use crate::memory::zero::is_zero;
 use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
@@ -28,6 +29,8 @@ pub(super) struct Writer {
     /// Whether zero pages are looked for here.
     pub(super) detects_zero: bool,
     pub(super) compressor: Option<Compressor>,
+    /// Pages go out without a copy in the kernel.
+    pub(super) zero_copy: Option<ZeroCopy>,
     pub(super) head: Vec<u8>,
 }
 
@@ -74,13 +77,20 @@ impl Writer {
         counts.bytes = (self.head.len() + payload_bytes) as u64;
 
         let mut parts = Parts::new();
-        parts.push_bytes(&self.head);
+        match &self.zero_copy {
+            // The head is written over by the next packet's.
+            Some(_) => self.channel.write_all(&self.head)?,
+            None => parts.push_bytes(&self.head),
+        }
         parts.push_bytes(payload);
         let normal = packet.pages.as_ref().filter(|_| uncompressed).map_or(&[][..], |pages| &pages.normal);
         for memory in consecutive(normal).map(|(offset, len)| run(&**block, offset, len)) {
             parts.push_guest(&memory?);
         }
-        self.channel.write_parts(&mut parts)?;
+        match &mut self.zero_copy {
+            Some(zero_copy) => zero_copy.write_parts(&self.channel, &mut parts)?,
+            None => self.channel.write_parts(&mut parts)?,
+        }
         Ok(counts)
     }
 
@@ -100,8 +110,10 @@ impl Writer {
     fn sync(&mut self, packet_num: u64) -> io::Result<Counts> {
         self.head.clear();
         RamPacket { is_sync: true, packet_num, pages: None }.encode(TargetPage::KIB_4, &mut self.head);
+        let has_copied = self.zero_copy.as_mut().map_or(Ok(false), |zero_copy| zero_copy.finish(&self.channel))?;
         self.channel.write_all(&self.head)?;
-        Ok(Counts { bytes: self.head.len() as u64, ..Counts::default() })
+        let missed_zero_copy = u64::from(has_copied);
+        Ok(Counts { missed_zero_copy, bytes: self.head.len() as u64, ..Counts::default() })
     }
 }
 
