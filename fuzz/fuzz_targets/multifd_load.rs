@@ -1,7 +1,7 @@
 //! The octets of a multifd channel, as a destination reads them into guest memory.
 //!
-//! The first octet chooses the compression; the rest comes on a channel behind its first SYNC, with the SYNC of the last
-//! meeting behind it. The main channel is that of a source of our own.
+//! The first octet chooses the compression; the rest comes on a channel behind its first SYNC, with the SYNC of the
+//! last meeting behind it. The main channel is that of a source of our own.
 //!
 //! Oracles: no panic, which the engine would tell as an error; memory within libFuzzer's limit; the load ends; an error
 //! is the destination's and says where.

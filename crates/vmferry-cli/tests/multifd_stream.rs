@@ -84,6 +84,9 @@ fn each_compression_is_read_channel_by_channel() {
         let files: Vec<_> = std::fs::read_dir(&dump).unwrap().map(|file| file.unwrap().path()).collect();
         let bytes: u64 = files.iter().map(|file| std::fs::metadata(file).unwrap().len()).sum();
         assert_eq!(bytes, 16 << 20, "{files:?}");
-        assert!(files.iter().any(|file| std::fs::read(file).unwrap().iter().any(|octet| *octet != 0)), "the guest's image");
+        assert!(
+            files.iter().any(|file| std::fs::read(file).unwrap().iter().any(|octet| *octet != 0)),
+            "the guest's image"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What the machine's sockets can do: memory to memory between two processes, through unix sockets, nothing else. Several
-//! sockets have a thread each at both ends, and a part of the memory.
+//! What the machine's sockets can do: memory to memory between two processes, through unix sockets, nothing else.
+//! Several sockets have a thread each at both ends, and a part of the memory.
 //!
 //! The receiver reads into memory that it never touched, as a destination does, or into memory that it wrote before,
 //! which leaves the page faults out.

@@ -142,9 +142,9 @@ fn next_done(fd: BorrowedFd<'_>) -> io::Result<Option<Done>> {
         let error = io::Error::last_os_error();
         return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
     }
-    // SAFETY: `message` was filled by the call above; CMSG_FIRSTHDR gives null or a header that lies in its buffer, which
-    // lives and is aligned for it. CMSG_DATA points at what follows; `cmsg_len` says how much, which is compared with
-    // the structure before that is read, unaligned, from octets that the kernel wrote.
+    // SAFETY: `message` was filled by the call above; CMSG_FIRSTHDR gives null or a header that lies in its buffer,
+    // which lives and is aligned for it. CMSG_DATA points at what follows; `cmsg_len` says how much, which is
+    // compared with the structure before that is read, unaligned, from octets that the kernel wrote.
     let error = unsafe {
         let header = libc::CMSG_FIRSTHDR(&raw const message);
         let wanted = libc::CMSG_LEN(u32::try_from(size_of::<libc::sock_extended_err>()).unwrap_or(u32::MAX));

@@ -119,9 +119,9 @@ pub(crate) fn send_vectored(fd: BorrowedFd<'_>, parts: &mut Parts<'_>, flags: li
     // sendmsg(2) only reads through it.
     message.msg_iov = ranges.as_ptr().cast_mut();
     message.msg_iovlen = ranges.len().min(PARTS_MAX) as _;
-    // SAFETY: `fd` is open for the call; `message` has `msg_iovlen` entries of `ranges`, and neither address nor control
-    // data. The entries' memory is as `write_vectored` says. With MSG_ZEROCOPY the kernel goes on reading behind the
-    // call: it holds references to the pages themselves, so that they outlive even their mapping.
+    // SAFETY: `fd` is open for the call; `message` has `msg_iovlen` entries of `ranges`, and neither address nor
+    // control data. The entries' memory is as `write_vectored` says. With MSG_ZEROCOPY the kernel goes on reading
+    // behind the call: it holds references to the pages themselves, so that they outlive even their mapping.
     let sent = unsafe { libc::sendmsg(fd.as_raw_fd(), &raw const message, flags) };
     let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
     parts.advance(sent);
