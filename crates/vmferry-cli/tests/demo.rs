@@ -29,6 +29,12 @@ fn a_guest_moves_live_and_finds_every_page_as_it_left_it() {
     let sent: u64 = rounds.iter().map(|round| round["pages_sent"].as_u64().unwrap()).sum();
     assert_eq!(document["ram"]["normal_pages"], sent);
     let phases = document["downtime_phases"].as_array().unwrap();
+    let devices = |what: &str| {
+        let list = document["downtime_devices"][what].as_array().unwrap();
+        list.iter().map(|device| device["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(devices("saved").contains(&"serial/0".to_owned()), "{:?}", devices("saved"));
+    assert_eq!(devices("saved"), devices("loaded"));
     let sum: f64 = phases.iter().map(|phase| phase["ms"].as_f64().unwrap()).sum();
     assert!((document["downtime_ms"].as_f64().unwrap() - sum).abs() < 0.01, "the phases are the whole downtime");
     // What the guest itself saw is what the engine accounts for, but for the moments around stop and start.

@@ -332,6 +332,17 @@ pub struct DowntimePhase {
     pub ms: f64,
 }
 
+/// How long one device took while the guest stood still.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeviceTime {
+    /// Id string of its section.
+    pub section: String,
+    /// Instance of its section.
+    pub instance: u32,
+    /// Duration in milliseconds: of its snapshot and encoding at the source, of its load at the destination.
+    pub ms: f64,
+}
+
 /// Who may run the guest, as far as this side knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Owner {
@@ -385,6 +396,9 @@ pub struct MigrationInfo {
     pub rounds: Vec<Round>,
     /// Where the downtime went.
     pub downtime_phases: Vec<DowntimePhase>,
+    /// The devices' parts of it, in the order of the stream: of phase `devices` at the source, of `load` at the
+    /// destination.
+    pub downtime_devices: Vec<DeviceTime>,
     /// What went wrong, in one line with causes.
     pub error: Option<String>,
     /// Why this machine cannot be migrated now; empty if it can.

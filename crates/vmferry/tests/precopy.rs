@@ -58,6 +58,12 @@ fn move_over_socket(uri: &str) {
     assert_eq!(pair.outgoing.info().owner, Owner::Destination);
     let phases: Vec<&str> = pair.outgoing.info().downtime_phases.iter().map(|phase| phase.name).collect();
     assert_eq!(phases, ["stop", "final-sync", "last-pages", "devices", "load", "handover"]);
+    for migration in [&pair.outgoing, &pair.incoming] {
+        let devices = migration.info().downtime_devices;
+        let named: Vec<_> = devices.iter().map(|time| (time.section.as_str(), time.instance)).collect();
+        assert_eq!(named, [("walker", 0)]);
+        assert!(devices.iter().all(|time| time.ms > 0.0));
+    }
     pair.check_moved();
 }
 

@@ -6,7 +6,7 @@
 //! cargo bench -p vmferry-cli --bench throughput [-- OPTIONS]
 //!   --pairs N       measured rounds, after one that warms up (5)
 //!   --mib N         size of the guest (1024)
-//!   --only WHAT     migration, multifd or analyze
+//!   --only WHAT     migration, multifd, sparse or analyze
 //!   --channels N    multifd channels (2)
 //!   --memory HOW    warm (`warm` says why) or as-it-is
 //!   --update FILE   replace the sections of this Markdown file, and write FILE.json beside it
@@ -26,6 +26,7 @@ mod migration;
 mod peak;
 mod report;
 mod samples;
+mod sparse;
 mod warm;
 
 use std::path::{Path, PathBuf};
@@ -79,7 +80,9 @@ fn options() -> Result<Options> {
             "--mib" => options.bytes = value.parse::<u64>().context("--mib")? << 20,
             "--memory" if value == "warm" => options.memory = Memory::Warm,
             "--memory" if value == "as-it-is" => options.memory = Memory::AsItIs,
-            "--only" if ["migration", "multifd", "analyze"].contains(&value.as_str()) => options.only = Some(value),
+            "--only" if ["migration", "multifd", "sparse", "analyze"].contains(&value.as_str()) => {
+                options.only = Some(value)
+            }
             "--channels" => options.channels = value.parse().context("--channels")?,
             // Cargo starts benchmarks in their package; people name files from the root.
             "--update" => options.update = Some(Path::new(ROOT).join(value)),
@@ -90,10 +93,14 @@ fn options() -> Result<Options> {
 }
 
 fn run(options: &Options) -> Result<()> {
-    let scene = host::Scene::set(options.bytes, options.memory)?;
     println!("{}", host::description());
     let mut report = report::Report::new(options.update.as_deref())?;
     let wants = |what: &str| options.only.as_ref().is_none_or(|only| only == what);
+    if wants("sparse") {
+        let scene = host::Scene::set(sparse::POPULATED, options.memory)?;
+        report.add(&sparse::measure(&scene, options.pairs)?)?;
+    }
+    let scene = host::Scene::set(options.bytes, options.memory)?;
     if wants("migration") {
         report.add(&migration::measure(&scene, Channels::Main, options.pairs)?)?;
     }

@@ -76,14 +76,16 @@ impl Drop for Machine {
 }
 
 /// What one migration took.
-struct Took {
-    seconds: f64,
+pub(crate) struct Took {
+    pub(crate) seconds: f64,
     /// As the source says.
     downtime_ms: f64,
+    /// The most that was resident of the destination's process.
+    pub(crate) resident_mib: f64,
 }
 
 /// A machine that is to be started, and its control plane.
-type Plan<'a> = (Command, &'a Path);
+pub(crate) type Plan<'a> = (Command, &'a Path);
 
 /// How pages move.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +115,7 @@ impl Channels {
 }
 
 /// Moves the guest of `source`, which is paused, into `destination`, which waits to be told where to listen.
-fn migrate(scene: &Scene, channels: Channels, source: Plan<'_>, destination: Plan<'_>) -> Result<Took> {
+pub(crate) fn migrate(scene: &Scene, channels: Channels, source: Plan<'_>, destination: Plan<'_>) -> Result<Took> {
     let mut source = Machine::start(source.0, source.1)?;
     channels.prepare(&mut source)?;
     scene.prepare()?;
@@ -128,13 +130,22 @@ fn migrate(scene: &Scene, channels: Channels, source: Plan<'_>, destination: Pla
     source.await_completion()?;
     let info = source.client.execute("query-migrate", Value::Null)?;
     let downtime_ms = info.get("downtime").and_then(Value::as_f64).context("no downtime in query-migrate")?;
+    let resident_mib = resident_mib(destination.child.id())?;
     source.quit()?;
     destination.quit()?;
-    Ok(Took { seconds, downtime_ms })
+    Ok(Took { seconds, downtime_ms, resident_mib })
+}
+
+/// The most that was resident of a process, in MiB.
+fn resident_mib(pid: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in a process's status")?;
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
+    Ok(kib / 1024.0)
 }
 
 /// Options of one of our machines.
-fn ours(memory: u64, qmp: &Path) -> Command {
+pub(crate) fn ours(memory: u64, qmp: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vmferry"));
     command.args(["run", "--paused", "--quiet", "--memory"]).arg(memory.to_string());
     command.arg("--qmp").arg(format!("unix:{}", qmp.display()));
@@ -233,7 +244,7 @@ pub(crate) fn measure(scene: &Scene, channels: Channels, pairs: usize) -> Result
             qemu.as_ref().map(|binary| move_qemu(binary, scene, channels).context("QEMU's migration")).transpose()?;
         let plain = |into_populated| -> Result<Took> {
             let seconds = copy::measure(scene, into_populated, channels.sockets()).context("the plain copy")?;
-            Ok(Took { seconds, downtime_ms: f64::NAN })
+            Ok(Took { seconds, downtime_ms: f64::NAN, resident_mib: f64::NAN })
         };
         let (into_fresh, into_populated) = (plain(false)?, plain(true)?);
         if round == 0 {

@@ -14,11 +14,12 @@
 //!
 //! Members of our own, with any status but `none`: `x-ferry-owner` (`source`, `destination` or `unknown`),
 //! `x-ferry-stalled: true` while the last rounds brought no progress; `x-ferry-downtime-ms` once known,
-//! `x-ferry-rounds` and `x-ferry-downtime-phases` once there are any.
+//! `x-ferry-rounds`, `x-ferry-downtime-phases` and
+//! `x-ferry-downtime-devices` (saved at the source, loaded at the destination) once there are any.
 
 use serde_json::{Map, Value, json};
 use vmferry::channel::Uri;
-use vmferry::control::{MigrationInfo, RamStats, Round, Status, XbzrleStats};
+use vmferry::control::{DeviceTime, MigrationInfo, RamStats, Round, Status, XbzrleStats};
 
 use super::{Context, nothing};
 use crate::address;
@@ -112,6 +113,11 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
     if !info.downtime_phases.is_empty() {
         let phases = info.downtime_phases.iter().map(|phase| json!({ "name": phase.name, "ms": phase.ms }));
         add("x-ferry-downtime-phases", phases.collect());
+    }
+    if !info.downtime_devices.is_empty() {
+        let name = |time: &DeviceTime| format!("{}/{}", time.section, time.instance);
+        let devices = info.downtime_devices.iter().map(|time| json!({ "name": name(time), "ms": time.ms }));
+        add("x-ferry-downtime-devices", devices.collect());
     }
     members
 }

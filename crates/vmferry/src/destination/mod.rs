@@ -108,6 +108,7 @@ pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
             info.ram.normal_pages = normal_pages;
             info.ram.zero_pages = zero_pages;
             info.ram.transferred = driver.input.offset();
+            info.downtime_devices = driver.sections.take_device_times();
             info.owner = driver.protocol.owner();
         }
         let fatal = driver.protocol == Destination::Failed;

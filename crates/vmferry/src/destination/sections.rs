@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
 use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION};
@@ -14,10 +15,11 @@ use super::multifd::Multifd;
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
 use crate::advice;
-use crate::control::RunState;
+use crate::control::{DeviceTime, RunState};
 use crate::error::{Attribute as _, Error, Side};
 use crate::machine::Machine;
 use crate::panicking::caught;
+use crate::shared::ms_since;
 
 /// Longest body of a device's section, in bytes. Devices hold registers, queues and small buffers; the largest known
 /// ones (framebuffers as state) stay below a tenth of this.
@@ -39,6 +41,7 @@ pub(super) struct Sections<'a> {
     /// Section ids of this stream; empty at first, each bound once.
     bound: HashMap<u32, Target>,
     run_state: Option<RunState>,
+    device_times: Vec<DeviceTime>,
 }
 
 impl<'a> Sections<'a> {
@@ -48,7 +51,13 @@ impl<'a> Sections<'a> {
             ram: RamLoader::new(machine.ram(), held, multifd),
             bound: HashMap::new(),
             run_state: None,
+            device_times: Vec::new(),
         }
+    }
+
+    /// How long each device took that was sent while the guest stood still.
+    pub(super) fn take_device_times(&mut self) -> Vec<DeviceTime> {
+        std::mem::take(&mut self.device_times)
     }
 
     /// Pages taken: with content, of zeros.
@@ -122,7 +131,15 @@ impl<'a> Sections<'a> {
             return Err(mismatch(offset, "a section", found, "each device and each id once"));
         }
         match entry {
-            Some(entry) => load_device(&entry, section_id, ident.version_id, offset, input).map_err(within),
+            Some(entry) => {
+                let begun = Instant::now();
+                load_device(&entry, section_id, ident.version_id, offset, input).map_err(within)?;
+                if !entry.section().schema().early {
+                    let time = DeviceTime { section: idstr.to_owned(), instance, ms: ms_since(begun) };
+                    self.device_times.push(time);
+                }
+                Ok(())
+            }
             None if idstr == RAM_IDSTR => {
                 require_version(offset, ident.version_id, RAM_VERSION).map_err(within)?;
                 self.load_ram(section_id, input)

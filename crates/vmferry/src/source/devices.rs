@@ -1,5 +1,7 @@
 //! Saving devices: snapshots under the devices' locks, encoding without any, description on the way.
 
+use std::time::Instant;
+
 use vmferry_wire::Name;
 use vmferry_wire::description::{Description, Device, DeviceBody, Vmsd};
 use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
@@ -8,10 +10,11 @@ use vmstate::describe::DescribeSink;
 use vmstate::migrate::Saved;
 use vmstate::{Refused, Registry};
 
-use crate::control::RunState;
+use crate::control::{DeviceTime, RunState};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
 use crate::memory::TARGET_PAGE_BYTES;
 use crate::panicking::caught;
+use crate::shared::ms_since;
 
 /// Section id of RAM in streams written here.
 pub(crate) const RAM_SECTION_ID: u32 = 1;
@@ -24,6 +27,7 @@ struct Snapshot {
     ident: SectionIdent,
     section_id: u32,
     saved: Box<dyn Saved>,
+    ms: f64,
 }
 
 /// When a device's section is sent.
@@ -41,11 +45,11 @@ enum Stage {
 ///
 /// As [`save_devices`].
 pub(crate) fn save_early_devices(registry: &Registry, out: &mut Vec<u8>) -> Result<Vec<Device>, Error> {
-    save(registry, Stage::Early, out)
+    save(registry, Stage::Early, out).map(|(devices, _)| devices)
 }
 
 /// Writes one FULL section for each device that wants one and was not sent early, and the run state last. Returns the
-/// description, with the `early` devices first, as they were sent.
+/// description, with the `early` devices first, as they were sent, and how long each of the others took.
 ///
 /// # Errors
 ///
@@ -56,16 +60,18 @@ pub(crate) fn save_devices(
     run_state: RunState,
     configuration: Vmsd,
     out: &mut Vec<u8>,
-) -> Result<Description, Error> {
+) -> Result<(Description, Vec<DeviceTime>), Error> {
     let mut devices = early;
-    devices.extend(save(registry, Stage::Last, out)?);
+    let (saved, times) = save(registry, Stage::Last, out)?;
+    devices.extend(saved);
     devices.push(save_run_state(run_state, out)?);
-    Ok(Description { configuration: Some(configuration), page_bytes: Some(TARGET_PAGE_BYTES), devices })
+    Ok((Description { configuration: Some(configuration), page_bytes: Some(TARGET_PAGE_BYTES), devices }, times))
 }
 
-fn save(registry: &Registry, stage: Stage, out: &mut Vec<u8>) -> Result<Vec<Device>, Error> {
-    let mut devices = Vec::new();
-    for Snapshot { ident, section_id, saved } in snapshots(registry, stage)? {
+fn save(registry: &Registry, stage: Stage, out: &mut Vec<u8>) -> Result<(Vec<Device>, Vec<DeviceTime>), Error> {
+    let (mut devices, mut times) = (Vec::new(), Vec::new());
+    for Snapshot { ident, section_id, saved, ms } in snapshots(registry, stage)? {
+        let begun = Instant::now();
         let failed = |error: Error| error.in_section(ident.idstr.as_str(), ident.instance_id);
         let (idstr, instance_id) = (ident.idstr.as_str().to_owned(), ident.instance_id);
         SectionHeader::Full { section_id, ident: ident.clone() }.encode(out);
@@ -74,9 +80,10 @@ fn save(registry: &Registry, stage: Stage, out: &mut Vec<u8>) -> Result<Vec<Devi
         caught(Side::Source, encoded).map_err(failed)?;
         let vmsd = Vmsd::from(&sink.finish());
         Footer { section_id }.encode(out);
+        times.push(DeviceTime { section: idstr.clone(), instance: instance_id, ms: ms + ms_since(begun) });
         devices.push(Device { idstr, instance_id, body: DeviceBody::Vmsd(vmsd) });
     }
-    Ok(devices)
+    Ok((devices, times))
 }
 
 /// Snapshots of all devices of this stage, taken before the first is encoded.
@@ -88,6 +95,7 @@ fn snapshots(registry: &Registry, stage: Stage) -> Result<Vec<Snapshot>, Error> 
             continue;
         }
         let failed = |error: Error| error.in_section(entry.idstr(), entry.instance());
+        let begun = Instant::now();
         let saved = caught(Side::Source, || entry.section().save().at(Side::Source)).map_err(failed)?;
         let Some(saved) = saved else { continue };
         let idstr = Name::new(entry.idstr(), "section")
@@ -95,7 +103,7 @@ fn snapshots(registry: &Registry, stage: Stage) -> Result<Vec<Snapshot>, Error> 
             .at(Side::Source)
             .map_err(failed)?;
         let ident = SectionIdent { idstr, instance_id: entry.instance(), version_id: entry.section().schema().version };
-        snapshots.push(Snapshot { ident, section_id: entry.section_id(), saved });
+        snapshots.push(Snapshot { ident, section_id: entry.section_id(), saved, ms: ms_since(begun) });
     }
     Ok(snapshots)
 }

@@ -498,7 +498,9 @@ impl Driver {
         let configuration = self.configuration()?.description();
         let registry = self.context.machine.registry();
         let early = std::mem::take(&mut self.early_devices);
-        self.description = Some(save_devices(registry, early, self.before, configuration, &mut out)?);
+        let (description, times) = save_devices(registry, early, self.before, configuration, &mut out)?;
+        self.description = Some(description);
+        self.context.shared.info().downtime_devices = times;
         self.write(&out, "sending the devices")?;
         self.account.phase("devices");
         Ok(SourceEvent::Done)

@@ -197,6 +197,8 @@ fn perform(
     if bad > 0 {
         complaints.push(format!("the guest found {bad} bad pages"));
     }
+    let loaded = destination.execute("query-migrate", json!({}))?;
+    let loaded = loaded.get("x-ferry-downtime-devices").cloned().unwrap_or_else(|| json!([]));
     source.quit();
     destination.quit();
     Ok(Some(Report {
@@ -211,6 +213,7 @@ fn perform(
         checked_pages: checked,
         bad_pages: bad,
         guest_gap_us: gap,
+        loaded,
         complaints,
     }))
 }

@@ -22,6 +22,8 @@ pub(super) struct Report {
     /// Longest distance between two time stamps of the guest across the move.
     pub(super) guest_gap_us: u64,
     /// What is not as it was; empty if all is well.
+    /// How long each device took to load, as the destination says.
+    pub(super) loaded: Value,
     pub(super) complaints: Vec<String>,
 }
 
@@ -66,6 +68,10 @@ impl Report {
                 "postcopy_requests": self.count(&["ram", "postcopy-requests"]),
             },
             "downtime_phases": self.list("x-ferry-downtime-phases"),
+            "downtime_devices": {
+                "saved": self.list("x-ferry-downtime-devices"),
+                "loaded": self.loaded,
+            },
             "guest": {
                 "passes_before": self.passes_before,
                 "passes_after": self.passes_after,
