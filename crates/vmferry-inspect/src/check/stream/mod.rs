@@ -4,7 +4,7 @@
 //!              ┌ schema NEW ─────────── schema.rs     sections, versions, fields, subsections    level "schema"
 //!  stream S ───┼ and a machine type ─── schema.rs     what it makes of the properties            level "machine"
 //!              └ reference R ────────── reference.rs  devices, RAM; shape.rs: fields and values  level "reference"
-//!                                        pci.rs, virtio.rs: configuration space, queues
+//!                                        pci.rs, virtio.rs, arm.rs: configuration space, queues, registers
 //! ```
 //!
 //! Each level adds to the one before. Without a reference it is not known which devices and how much RAM the
@@ -14,6 +14,7 @@
 //! What a stream and a reference cannot show is what the guest agreed on with a device and the destination does not
 //! offer (features of virtio): `vmferry rehearse` asks the destination itself.
 
+mod arm;
 mod pci;
 mod recorded;
 mod reference;

@@ -6,16 +6,19 @@
 use std::collections::HashMap;
 
 use super::recorded::{Recorded, RecordedSection};
-use super::releases::{Span, releases};
+use super::releases::{Known, Span, releases};
 use super::report::{Found, StreamFinding};
 use super::rules::StreamRule;
 use super::schema::SchemaIndex;
 use super::shape::{Shapes, Sides};
-use crate::analysis::{BlockReport, uuid_text};
+use crate::analysis::{BlockReport, CommandReport, uuid_text};
 use crate::check::Severity;
 
 /// Prefix of blocks that the destination makes as large as they come: tables of the firmware.
 const RESIZABLE: &str = "/rom@etc/";
+
+/// The command before the last phase of a precopy, as reports call it.
+const SWITCHOVER_START: &str = "switchover-start";
 
 /// The section that each CPU has.
 const CPU_SECTION: &str = "cpu_common";
@@ -31,6 +34,7 @@ pub(super) struct Reference<'c> {
 impl Reference<'_> {
     pub(super) fn compare(mut self) {
         self.configuration();
+        self.commands();
         self.ram();
         self.sections();
     }
@@ -96,6 +100,27 @@ impl Reference<'_> {
             }
             _ => {}
         }
+    }
+
+    /// A command that announces the last phase, which older releases do not know. Machine types with a release in their
+    /// name send what that knew.
+    fn commands(&mut self) {
+        let (Some(command), None) = (switchover_start(self.stream), switchover_start(self.own)) else { return };
+        let (severity, question) = match releases().knows_switchover_start(releases().span_of_reference(self.own)) {
+            Known::Yes => return,
+            Known::No => (Severity::Break, None),
+            Known::Perhaps => (Severity::Risk, Some("is the destination a QEMU older than 10.0?")),
+        };
+        self.found.add(StreamFinding {
+            severity,
+            rule: StreamRule::Command,
+            path: SWITCHOVER_START.to_owned(),
+            offset: Some(command.offset),
+            found: "a command of the stream".to_owned(),
+            expected: "not sent by the destination".to_owned(),
+            question: question.map(str::to_owned),
+            harmless: None,
+        });
     }
 
     fn ram(&mut self) {
@@ -230,6 +255,10 @@ impl Reference<'_> {
             harmless: None,
         });
     }
+}
+
+fn switchover_start(stream: &Recorded) -> Option<&CommandReport> {
+    stream.analysis.commands.iter().find(|command| command.name == SWITCHOVER_START)
 }
 
 pub(super) fn path_of(section: &RecordedSection) -> String {

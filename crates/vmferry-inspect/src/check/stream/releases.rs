@@ -122,6 +122,7 @@ pub(super) struct Releases {
     sections: Sections,
     always: Vec<(String, String, Set)>,
     queue_size_checked: Set,
+    switchover_start: Set,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,6 +137,7 @@ struct Sections {
     always: Vec<Always>,
     field: Vec<UndumpedField>,
     queue_size: QueueSize,
+    switchover_start: SwitchoverStart,
 }
 
 #[derive(Debug, Deserialize)]
@@ -196,6 +198,12 @@ struct QueueSize {
     checked_by: Vec<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SwitchoverStart {
+    releases: Vec<String>,
+}
+
 /// The facts, read once.
 #[expect(clippy::expect_used, reason = "the files are part of the source, and a test reads them")]
 pub(super) fn releases() -> &'static Releases {
@@ -220,6 +228,7 @@ impl Releases {
             subsections: HashMap::new(),
             always: Vec::new(),
             queue_size_checked: named(&sections.queue_size.checked_by)?,
+            switchover_start: named(&sections.switchover_start.releases)?,
             sections,
         };
         for line in dumped.lines().filter(|line| !line.starts_with('#')) {
@@ -307,6 +316,11 @@ impl Releases {
             true => Known::Yes,
             false => span.knows(self.queue_size_checked),
         }
+    }
+
+    /// Whether a release of `span` knows the command that announces the last phase.
+    pub(super) fn knows_switchover_start(&self, span: Span) -> Known {
+        span.knows(self.switchover_start)
     }
 
     /// Whether a section belongs to no device class, so that no dump has it.

@@ -16,6 +16,8 @@ pub enum StreamRule {
     Uuid,
     /// Capabilities that the destination must have on.
     Capability,
+    /// A command that the destination does not know.
+    Command,
     /// A RAM block that the destination has not.
     RamBlock,
     /// A RAM block of another size.
@@ -56,6 +58,7 @@ impl StreamRule {
         Self::TargetPage,
         Self::Uuid,
         Self::Capability,
+        Self::Command,
         Self::RamBlock,
         Self::RamSize,
         Self::Section,
@@ -81,6 +84,7 @@ impl StreamRule {
             Self::TargetPage => "stream-target-page",
             Self::Uuid => "stream-uuid",
             Self::Capability => "stream-capability",
+            Self::Command => "stream-command",
             Self::RamBlock => "stream-ram-block",
             Self::RamSize => "stream-ram-size",
             Self::Section => "stream-section",
@@ -117,6 +121,7 @@ impl StreamRule {
             Self::TargetPage => "use a destination built for the same target page size",
             Self::Uuid => "start the destination with the -uuid of the source, or turn validate-uuid off at the source",
             Self::Capability => "turn these capabilities on at the destination before it loads",
+            Self::Command => "save with -global migration.send-switchover-start=off at the source",
             Self::RamBlock | Self::Section => {
                 "start the destination with the device or memory object that the source had, at the same place"
             }

@@ -5,6 +5,7 @@
 //! reason that the other has not: what the device holds, or how it is configured. The first does no harm, the second
 //! is refused, and which it is no stream tells; where nothing is known of the field, it is asked.
 
+use super::arm;
 use super::pci::{self, Sureness};
 use super::releases::{Known, Span, releases};
 use super::report::{Found, StreamFinding};
@@ -18,6 +19,9 @@ use crate::check::limits::PAIR_COUNT_LIMIT;
 
 /// Configuration octets that are listed for one device.
 const PCI_DIFFERENCES_LISTED: usize = 8;
+
+/// Registers that are listed for one CPU.
+const REGISTERS_LISTED: usize = 16;
 
 /// Nested images that are followed; the deepest known description has 7.
 const DEPTH_LIMIT: usize = 64;
@@ -123,6 +127,7 @@ impl<'c, 'f> Shapes<'c, 'f> {
             }
         }
         self.is_cut_otherwise = around_is_cut_otherwise;
+        self.registers(stream, own);
         for sent in &stream.subsections {
             match own.subsections.iter().find(|local| local.name == sent.name) {
                 Some(local) => self.below(&sent.name, |shapes| {
@@ -364,6 +369,24 @@ impl<'c, 'f> Shapes<'c, 'f> {
             });
         }
         is_refused
+    }
+
+    fn registers(&mut self, stream: &Node, own: &Node) {
+        for difference in arm::compare(stream, own).into_iter().take(REGISTERS_LISTED) {
+            let (id, severity, texts, question) = match difference {
+                arm::Difference::Identity { id, sent, own } => {
+                    let texts = (format!("0x{sent:x}, which identifies the CPU"), format!("0x{own:x}"));
+                    (id, Severity::Break, texts, None)
+                }
+                arm::Difference::Lacking { id } => {
+                    let question = "does the destination refuse a register that it does not have?".to_owned();
+                    (id, Severity::Risk, ("sent".to_owned(), "no such register".to_owned()), Some(question))
+                }
+            };
+            self.below(&format!("register[0x{id:x}]"), |shapes| {
+                shapes.add(severity, StreamRule::ComparedValue, texts, question);
+            });
+        }
     }
 
     fn virtio(&mut self, written: &[u8], read: &[u8]) {
