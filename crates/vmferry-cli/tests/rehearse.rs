@@ -130,3 +130,52 @@ fn our_own_machine_rehearses_too() {
     assert_eq!(run(&["rehearse", path, "--", program, "run", "--incoming", "defer"]).code, Some(2));
     assert_eq!(run(&["rehearse", path, "--channel", path, "--", program, "run"]).code, Some(2));
 }
+
+/// A destination that closes its control plane once the stream comes, and lives on.
+const HANGING: &str = r#"
+import json, socket, sys, time
+words = dict(zip(sys.argv, sys.argv[1:]))
+path = words["-qmp"].removeprefix("unix:").split(",")[0]
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+while True:
+    client, _ = server.accept()
+    lines = client.makefile("rw")
+    say = lambda document: print(json.dumps(document), file=lines, flush=True)
+    say({"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 10}, "package": ""}, "capabilities": []}})
+    for line in lines:
+        request = json.loads(line)
+        say({"return": {}, **({"id": request["id"]} if "id" in request else {})})
+        if request["execute"] == "migrate-incoming":
+            way_in = socket.socket(socket.AF_UNIX)
+            way_in.bind(request["arguments"]["uri"].removeprefix("unix:"))
+            way_in.listen()
+            client.shutdown(socket.SHUT_RDWR)
+            way_in.accept()
+            time.sleep(600)
+"#;
+
+#[test]
+fn a_destination_that_hangs_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (stream, script) = (folder.path().join("stream"), folder.path().join("hanging.py"));
+    std::fs::write(&stream, include_bytes!("../../vmferry-inspect/tests/data/none-10.0.bin")).unwrap();
+    std::fs::write(&script, HANGING).unwrap();
+    let start = Instant::now();
+    let words = [
+        "rehearse",
+        "--style",
+        "qemu",
+        "--timeout",
+        "1",
+        stream.to_str().unwrap(),
+        "--",
+        "python3",
+        script.to_str().unwrap(),
+    ];
+    let ran = run(&words);
+    assert_eq!(ran.code, Some(4), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("does not answer, and does not end"), "{}", ran.stderr);
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+}
