@@ -138,8 +138,9 @@ fn settings_reach_the_machine_before_the_start() {
 fn what_the_machine_refuses_is_not_started() {
     let served = serve(vec![active(1)]);
     for (option, value, words) in [
-        ("--cap", "multifd=on", "migrate-set-capabilities: "),
-        ("--param", "multifd-channels=4", "migrate-set-parameters: "),
+        ("--cap", "x-colo=on", "migrate-set-capabilities: "),
+        ("--param", "tls-authz=x", "migrate-set-parameters: "),
+        ("--param", "multifd-channels=0", "multifd-channels"),
         ("--param", "downtime-limit=2000001", "downtime-limit"),
     ] {
         let ran = migrate(&served, &[option, value]);

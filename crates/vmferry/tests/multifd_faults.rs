@@ -240,8 +240,9 @@ fn a_channel_that_dies_anywhere() {
             if limit >= 64 {
                 // Behind a whole packet a channel may end; it may be the main stream that is missed first.
                 let is_whole = (limit - 64) % 1344 == 0 && arrived.contains("before its end mark");
-                let expected = format!("multifd channel {}: ", dying - 1);
-                assert!(is_whole || arrived.contains(&expected), "{limit}: {arrived}");
+                // Channels connect at once: which of them the relay took first only their first packets say.
+                let is_named = ["multifd channel 0: ", "multifd channel 1: "].iter().any(|name| arrived.contains(name));
+                assert!(is_whole || is_named, "{limit}: {arrived}");
             }
             assert_ne!(destination.run_state(), RunState::Running);
             runs_on_and_moves_later(&source, &outgoing);

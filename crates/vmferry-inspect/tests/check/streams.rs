@@ -125,9 +125,18 @@ fn a_stream_without_a_description_is_asked_about() {
     assert!(report.findings.iter().all(|finding| finding.question.is_some()));
 }
 
+/// Where the last section begins.
 fn read_to_last_section() -> u64 {
     let analysis = vmferry_inspect::analyze(Source::from_octets(&FRESH), &Options::default(), &mut ()).unwrap();
     analysis.sections.last().unwrap().offset
+}
+
+#[test]
+fn two_streams_without_a_description_are_not_called_compatible() {
+    let strip = |edits: &mut Edits| edits.description = DescriptionEdit::Strip;
+    let report = self::report(&edited(strip), &edited(strip));
+    assert_eq!(report.verdict(), Verdict::Depends, "{report:#?}");
+    assert!(findings(&report).iter().any(|finding| finding == "risk stream-not-compared PCIBUS/0"), "{report:#?}");
 }
 
 #[test]

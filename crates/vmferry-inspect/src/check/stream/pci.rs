@@ -9,7 +9,7 @@
 //! |---|---|
 //! | 0x00–0x03, 0x08–0x0b, 0x0e, 0x34 | all bits: ids, revision, class, header type, first capability |
 //! | 0x06 | bit 4: whether there are capabilities |
-//! | a BAR, ROM BAR | kind (the low bits); the address is the guest's |
+//! | a BAR | kind (the low bits); the address is the guest's |
 //! | windows of a bridge | kind, in the low nibbles |
 //! | a capability | all but what its registers let the guest write |
 //! | subsystem ids | nothing, but a device may look at them |
@@ -183,8 +183,8 @@ impl Compared<'_> {
             }
             let is_io = own & 1 == 1;
             upper_half = !is_io && own & 0x6 == 0x4;
-            // A BAR that is not there reads as zero and is not compared.
-            if *own != 0 || *found & 1 == 1 {
+            // A BAR that is not there reads as zero and is not compared; so does one of 32 bits in memory.
+            if *own != 0 || *found & 0xf != 0 {
                 let sureness = if *own == 0 { Sureness::Doubtful } else { Sureness::Certain };
                 self.octet(at, if is_io { 0x3 } else { 0xf }, &format!("kind of BAR {bar}"), sureness);
             }

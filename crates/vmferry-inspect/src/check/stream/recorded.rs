@@ -1,5 +1,6 @@
 //! A stream as a check sees it: configuration, RAM blocks, and sections taken apart.
 
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, Read as _, SeekFrom};
 
 use vmferry_wire::description::{Description, DeviceBody, Vmsd};
@@ -18,6 +19,8 @@ use crate::{Inputs, Options};
 pub struct Recorded {
     pub(super) analysis: Analysis,
     pub(super) sections: Vec<RecordedSection>,
+    /// Whether it has a description at all.
+    pub(super) is_described: bool,
 }
 
 /// A section of it.
@@ -77,6 +80,7 @@ impl Recorded {
     ) -> Result<Self, ReadError> {
         let Stream { mut file, analysis, located } = Stream::read(inputs.into(), options, progress)?;
         let mut budget = Budget::new();
+        let is_described = located.is_some();
         let mut described = Described::new(located.map(|located| located.description));
         let mut sections = Vec::with_capacity(analysis.sections.len());
         for report in &analysis.sections {
@@ -103,7 +107,7 @@ impl Recorded {
             }
             sections.push(section);
         }
-        Ok(Self { analysis, sections })
+        Ok(Self { analysis, sections, is_described })
     }
 
     /// The machine type that the stream names.
@@ -124,27 +128,22 @@ impl RecordedSection {
 }
 
 /// The descriptions of sections, each of which is given out once: several sections of one name are in stream order.
-struct Described(Vec<(String, u32, Option<Vmsd>)>);
+struct Described(HashMap<(String, u32), VecDeque<Option<Vmsd>>>);
 
 impl Described {
     fn new(description: Option<Description>) -> Self {
-        let devices = description.map(|description| description.devices).unwrap_or_default();
-        Self(
-            devices
-                .into_iter()
-                .map(|device| {
-                    let vmsd = match device.body {
-                        DeviceBody::Vmsd(vmsd) => Some(vmsd),
-                        DeviceBody::Opaque(_) => None,
-                    };
-                    (device.idstr, device.instance_id, vmsd)
-                })
-                .collect(),
-        )
+        let mut of = HashMap::<_, VecDeque<_>>::new();
+        for device in description.map(|description| description.devices).unwrap_or_default() {
+            let vmsd = match device.body {
+                DeviceBody::Vmsd(vmsd) => Some(vmsd),
+                DeviceBody::Opaque(_) => None,
+            };
+            of.entry((device.idstr, device.instance_id)).or_default().push_back(vmsd);
+        }
+        Self(of)
     }
 
     fn take(&mut self, idstr: &str, instance_id: u32) -> Option<Vmsd> {
-        let found = self.0.iter_mut().find(|(name, id, vmsd)| name == idstr && *id == instance_id && vmsd.is_some())?;
-        found.2.take()
+        self.0.get_mut(&(idstr.to_owned(), instance_id))?.pop_front()?
     }
 }

@@ -3,7 +3,7 @@
 //! The reference tells what the destination has. What it does not tell: sections and fields that it would load but has
 //! no reason to send, and where it was silent the knowledge of releases helps ([`super::releases`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::recorded::{Recorded, RecordedSection};
 use super::releases::{Known, Span, releases};
@@ -16,6 +16,9 @@ use crate::check::Severity;
 
 /// Prefix of blocks that the destination makes as large as they come: tables of the firmware.
 const RESIZABLE: &str = "/rom@etc/";
+
+/// Instances of an id string that are listed.
+const INSTANCES_LISTED: usize = 8;
 
 /// The command before the last phase of a precopy, as reports call it.
 const SWITCHOVER_START: &str = "switchover-start";
@@ -61,6 +64,9 @@ impl Reference<'_> {
 
     fn configuration(&mut self) {
         let (Some(sent), Some(own)) = (&self.stream.analysis.configuration, &self.own.analysis.configuration) else {
+            let texts = ("one of the streams names no machine type".to_owned(), "the same machine type".to_owned());
+            let question = "is the machine type of the destination another one?";
+            self.add(Severity::Risk, StreamRule::MachineType, "machine", texts, Some(question));
             return;
         };
         let (machine, own_machine) = (sent.machine.as_str().to_owned(), own.machine.as_str().to_owned());
@@ -141,8 +147,8 @@ impl Reference<'_> {
             let severity = if is_resizable { Severity::Info } else { Severity::Break };
             self.add(severity, StreamRule::RamSize, &path, (size(block), size(local)), None);
         }
-        let sent: Vec<&str> = self.stream.analysis.ram.blocks.iter().map(|block| block.id.as_str()).collect();
-        for block in self.own.analysis.ram.blocks.iter().filter(|block| !sent.contains(&block.id.as_str())) {
+        let sent: HashSet<&str> = self.stream.analysis.ram.blocks.iter().map(|block| block.id.as_str()).collect();
+        for block in self.own.analysis.ram.blocks.iter().filter(|block| !sent.contains(block.id.as_str())) {
             let path = format!("ram.{}", block.id);
             let texts = ("no such block".to_owned(), format!("0x{:x} bytes, which stay as they are", block.used_bytes));
             self.add(Severity::Info, StreamRule::RamBlock, &path, texts, None);
@@ -161,12 +167,10 @@ impl Reference<'_> {
                 None => self.unknown(section),
             }
         }
+        let sent: HashSet<(&str, u32)> =
+            self.stream.sections.iter().map(|section| (section.idstr.as_str(), section.instance_id)).collect();
         for section in &self.own.sections {
-            let is_sent = self
-                .stream
-                .sections
-                .iter()
-                .any(|sent| sent.idstr == section.idstr && sent.instance_id == section.instance_id);
+            let is_sent = sent.contains(&(section.idstr.as_str(), section.instance_id));
             // A section that is there by what it holds is no device that the stream lacks.
             if !is_sent && releases().shown_by(section.description_name()).is_none() {
                 let texts = ("no such section".to_owned(), "a device, which the guest finds reset".to_owned());
@@ -206,8 +210,13 @@ impl Reference<'_> {
             return;
         }
         let (Some(state), Some(own)) = (&section.state, &local.state) else {
-            // Neither is described: nothing is known of either, as of sections with a codec of their own.
-            if section.vmsd.is_some() || local.vmsd.is_some() {
+            // A body with a codec of its own is in no description.
+            let has_own_codec =
+                self.stream.is_described && self.own.is_described && section.vmsd.is_none() && local.vmsd.is_none();
+            if has_own_codec {
+                let texts = ("a codec of its own".to_owned(), "the same, not compared".to_owned());
+                self.add(Severity::Info, StreamRule::NotCompared, &path, texts, None);
+            } else {
                 let texts = ("a description that does not fit its octets, or none".to_owned(), "described".to_owned());
                 let question = "does the destination refuse what is in it?";
                 self.add(Severity::Risk, StreamRule::NotCompared, &path, texts, Some(question));
@@ -238,7 +247,7 @@ impl Reference<'_> {
             }
             None => (Severity::Break, None),
         };
-        let same = self.own.sections.iter().filter(|own| own.idstr == section.idstr);
+        let same = self.own.sections.iter().filter(|own| own.idstr == section.idstr).take(INSTANCES_LISTED);
         let instances: Vec<String> = same.map(|own| own.instance_id.to_string()).collect();
         let expected = match instances.as_slice() {
             [] => "no such section".to_owned(),

@@ -91,6 +91,9 @@ impl<'c, 'f> Shapes<'c, 'f> {
 
     fn nodes(&mut self, stream: &'c Node, own: &'c Node) {
         if self.around.len() >= DEPTH_LIMIT {
+            let texts = ("images inside one another".to_owned(), format!("compared are {DEPTH_LIMIT}"));
+            let question = "does the destination refuse what is in them?".to_owned();
+            self.add(Severity::Risk, StreamRule::NotCompared, texts, Some(question));
             return;
         }
         let same = |i: usize, j: usize| match (stream.entries.get(i), own.entries.get(j)) {
@@ -225,26 +228,33 @@ impl<'c, 'f> Shapes<'c, 'f> {
         self.add(Severity::Break, StreamRule::ElementCount, (described(sent), described(own)), None);
     }
 
-    /// Whether a field before this place has the number of elements, in both.
-    fn is_counted(&self, sent: u64, own: u64) -> bool {
+    /// Whether a field before this place has the number of elements, in both. Once too much was looked at, none has.
+    fn is_counted(&mut self, sent: u64, own: u64) -> bool {
         let scale = |value: u64, count: u64| match (value, count) {
             (0, 0) => Some(None),
             (0, _) => None,
             (value, count) if count % value == 0 => Some(Some(count / value)),
             _ => None,
         };
-        self.around.iter().any(|(before, before_own)| {
-            before.iter().any(|entry| {
+        for (before, before_own) in &self.around {
+            for entry in *before {
+                let Some(value) = entry.integer() else { continue };
+                let Some(sent_scale) = scale(value, sent) else { continue };
+                let Some(left) = self.pairs_left.checked_sub(before_own.len()) else { return false };
+                self.pairs_left = left;
                 let partner = before_own.iter().find(|other| other.name == entry.name);
-                let values = (entry.integer(), partner.and_then(Entry::integer));
-                let (Some(value), Some(own_value)) = values else { return false };
-                match (scale(value, sent), scale(own_value, own)) {
-                    (Some(Some(one)), Some(Some(other))) => one == other,
-                    (Some(_), Some(_)) => value != own_value,
-                    _ => false,
+                let Some(own_value) = partner.and_then(Entry::integer) else { continue };
+                let is_it = match (sent_scale, scale(own_value, own)) {
+                    (Some(one), Some(Some(other))) => one == other,
+                    (_, Some(_)) => value != own_value,
+                    (_, None) => false,
+                };
+                if is_it {
+                    return true;
                 }
-            })
-        })
+            }
+        }
+        false
     }
 
     /// Fields without a partner.
@@ -354,7 +364,9 @@ impl<'c, 'f> Shapes<'c, 'f> {
             self.add(Severity::Break, StreamRule::PciConfiguration, (shown(written), shown(read)), None);
             return true;
         }
-        let differences = pci::compare(written, read);
+        let mut differences = pci::compare(written, read);
+        // What is listed must not hide what decides.
+        differences.sort_by_key(|difference| difference.sureness != Sureness::Certain);
         let is_refused = differences.iter().any(|difference| difference.sureness == Sureness::Certain);
         for difference in differences.into_iter().take(PCI_DIFFERENCES_LISTED) {
             let pci::Difference { offset, found, own, what, sureness } = difference;
@@ -372,7 +384,9 @@ impl<'c, 'f> Shapes<'c, 'f> {
     }
 
     fn registers(&mut self, stream: &Node, own: &Node) {
-        for difference in arm::compare(stream, own).into_iter().take(REGISTERS_LISTED) {
+        let mut differences = arm::compare(stream, own);
+        differences.sort_by_key(|difference| matches!(difference, arm::Difference::Lacking { .. }));
+        for difference in differences.into_iter().take(REGISTERS_LISTED) {
             let (id, severity, texts, question) = match difference {
                 arm::Difference::Identity { id, sent, own } => {
                     let texts = (format!("0x{sent:x}, which identifies the CPU"), format!("0x{own:x}"));
@@ -468,7 +482,7 @@ fn is_plain(type_name: &str) -> bool {
 
 /// Whether a field holds as many elements as the device has at the moment.
 fn is_list(type_name: &str) -> bool {
-    matches!(type_name, "qtailq" | "qlist" | "gtree" | "bitmap" | "scsi-requests" | "virtio-gpu")
+    matches!(type_name, "qtailq" | "qlist" | "gtree" | "scsi-requests" | "virtio-gpu")
 }
 
 /// Whether it stands for an element of an array of pointers that is missing.

@@ -23,8 +23,8 @@ fn write(text: &mut String, report: &StreamReport, with_infos: bool) -> std::fmt
     };
     let known = match report.level {
         Level::Schema => "the destination's schema",
-        Level::Machine => "the destination's machine type",
-        Level::Reference => "a stream of the destination's own",
+        Level::Machine => "the destination's machine type, and its schema if given",
+        Level::Reference => "a stream of the destination's own, and its schema if given",
     };
     writeln!(text, "{verdict}: {meaning} (known: {known})")?;
     let shown = report.findings.iter().filter(|finding| with_infos || finding.severity > Severity::Info);
@@ -64,7 +64,10 @@ fn one(text: &mut String, finding: &StreamFinding) -> std::fmt::Result {
     }
 }
 
-/// Names come from a stream: no control character reaches a terminal.
+/// Names come from a stream: nothing that steers a terminal, or turns the direction of what follows, reaches it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
