@@ -62,8 +62,8 @@
 //!
 //! # What it does not do
 //!
-//! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs, postcopy and mapped-ram
-//! are not there yet.
+//! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs are in crate
+//! `vmferry-vmm`. Postcopy and mapped-ram are not there yet.
 
 mod advice;
 pub mod channel;

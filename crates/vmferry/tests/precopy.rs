@@ -104,6 +104,17 @@ fn through_a_file_at_an_offset() {
 }
 
 #[test]
+fn a_file_with_a_guests_memory_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let pair = pair();
+    pair.outgoing.migrate(&pair.uri("file:DIR/state")).unwrap();
+    pair.outgoing.wait().unwrap();
+    let mode = std::fs::metadata(pair.dir.path().join("state")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+#[test]
 fn through_commands() {
     let pair = pair();
     pair.outgoing.migrate(&pair.uri("exec:cat > DIR/state")).unwrap();

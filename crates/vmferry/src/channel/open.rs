@@ -19,7 +19,8 @@ pub(crate) fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -
         Uri::Tcp { host, port } => Channel::from_fd(connect::tcp(host, *port, &interrupt)?, interrupt),
         Uri::File { path, offset } => {
             let mut options = OpenOptions::new();
-            options.write(true).create(true).truncate(false);
+            // What the guest has in memory is nobody else's to read (docs/spec/mapped-ram.md section 5).
+            options.write(true).create(true).truncate(false).mode(0o600);
             // A pipe that nobody reads is refused, instead of waiting for a reader.
             let mut file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
             // A device has no length to cut, and a pipe no position.
