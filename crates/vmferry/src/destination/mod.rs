@@ -173,6 +173,7 @@ impl Driver<'_> {
             self.channel.linger(LAST_WORDS);
         }
         self.channel.shut_down();
+        self.sections.linger(LAST_WORDS);
     }
 
     fn handle(&mut self, event: DestinationEvent) {

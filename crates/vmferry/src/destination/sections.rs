@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
 use vmferry_wire::ram::{RAM_IDSTR, RAM_VERSION};
@@ -72,6 +72,13 @@ impl<'a> Sections<'a> {
         let failure = multifd.failure();
         multifd.close();
         failure
+    }
+
+    /// Reads the multifd channels until the source has closed them, for `patience` at most.
+    pub(super) fn linger(&mut self, patience: Duration) {
+        if let Some(multifd) = &mut self.ram.multifd {
+            multifd.linger(patience);
+        }
     }
 
     /// What the guest did before it was stopped; running, if the stream does not say.
@@ -176,7 +183,7 @@ impl<'a> Sections<'a> {
         if !self.ram.is_listed() {
             return Err(mismatch(offset, "the end of the stream", "before any RAM", "behind the RAM section"));
         }
-        self.ram.multifd.as_mut().map_or(Ok(()), Multifd::finish)?;
+        self.ram.multifd.as_ref().map_or(Ok(()), Multifd::finish)?;
         for entry in self.registry.entries() {
             let target = Target::Device(entry.idstr().to_owned(), entry.instance());
             if !self.bound.values().any(|bound| *bound == target) {

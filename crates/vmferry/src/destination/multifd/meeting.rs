@@ -8,6 +8,7 @@
 //! Nobody waits for a channel that failed or ended: whatever happens to one wakes all.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::channel::Interrupt;
 use crate::error::{Error, ErrorKind, Side};
@@ -34,6 +35,8 @@ struct State {
     closed: bool,
     /// Channels took pages since the last meeting.
     has_pages: bool,
+    /// The main stream is at its end.
+    is_loaded: bool,
     normal_pages: u64,
     zero_pages: u64,
 }
@@ -64,6 +67,7 @@ impl Meeting {
             failure: None,
             closed: false,
             has_pages: false,
+            is_loaded: false,
             normal_pages: 0,
             zero_pages: 0,
         };
@@ -78,20 +82,20 @@ impl Meeting {
         self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Channel `id` had its SYNC. Returns when all had theirs and the main stream came there, too; false if it never
-    /// will.
+    /// Channel `id` had its SYNC. Returns when all had theirs and the main stream came there, too, or to its end; false
+    /// if it never will.
     pub(super) fn arrive(&self, id: usize) -> bool {
         let mut state = self.state();
         let meeting = state.meeting;
         state.place(id, Place::Waiting);
         self.changed.notify_all();
-        while state.meeting == meeting && !state.closed && !state.has_failed {
+        while state.meeting == meeting && !state.is_loaded && !state.closed && !state.has_failed {
             state = self.wait(state);
         }
-        state.meeting != meeting
+        state.meeting != meeting || state.is_loaded
     }
 
-    /// Channel `id` ended behind a whole packet.
+    /// Channel `id` ended: behind a whole packet, or since it failed.
     pub(super) fn ended(&self, id: usize, offset: u64) {
         self.state().place(id, Place::Ended(offset));
         self.changed.notify_all();
@@ -101,7 +105,7 @@ impl Meeting {
     pub(super) fn fail(&self, error: Error) {
         let mut state = self.state();
         // What ends because all others do is no failure.
-        if state.has_failed || state.closed {
+        if state.has_failed || state.is_loaded || state.closed {
             return;
         }
         state.has_failed = true;
@@ -113,11 +117,19 @@ impl Meeting {
     }
 
     /// Channels take pages: with content, of zeros.
-    pub(super) fn took(&self, normal_pages: usize, zero_pages: usize) {
+    ///
+    /// # Errors
+    ///
+    /// The main stream is at its end: the guest's memory is not to be touched any more.
+    pub(super) fn took(&self, normal_pages: usize, zero_pages: usize) -> Result<(), Error> {
         let mut state = self.state();
+        if state.is_loaded {
+            return Err(behind_the_last_meeting());
+        }
         state.has_pages = true;
         state.normal_pages += normal_pages as u64;
         state.zero_pages += zero_pages as u64;
+        Ok(())
     }
 
     /// The main stream waits until every channel had its SYNC, and lets them go on.
@@ -151,6 +163,32 @@ impl Meeting {
         Ok(())
     }
 
+    /// The main stream is at its end: channels read on, but take no pages.
+    ///
+    /// # Errors
+    ///
+    /// A channel failed, or took pages that no meeting stands behind.
+    pub(super) fn load(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        if let Some(error) = state.failed() {
+            return Err(error);
+        }
+        if state.has_pages {
+            return Err(behind_the_last_meeting());
+        }
+        state.is_loaded = true;
+        drop(state);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Waits until all channels have ended, for `patience` at most; false if one has not.
+    pub(super) fn wait_for_ends(&self, patience: Duration) -> bool {
+        let is_open = |state: &mut State| state.channels.iter().any(|place| !matches!(place, Place::Ended(_)));
+        let waited = self.changed.wait_timeout_while(self.state(), patience, is_open);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Nothing more is to be read: whoever waits goes.
     pub(super) fn close(&self) {
         self.state().closed = true;
@@ -161,11 +199,6 @@ impl Meeting {
     /// Why a channel failed, if one did; told once.
     pub(super) fn failure(&self) -> Option<Error> {
         self.state().failure.take()
-    }
-
-    /// Whether channels took pages that no meeting stands behind.
-    pub(super) fn has_pages(&self) -> bool {
-        self.state().has_pages
     }
 
     /// Pages taken: with content, of zeros.
@@ -186,6 +219,11 @@ impl State {
         let told = || Error::new(Side::Destination, ErrorKind::State("a multifd channel failed".to_owned()));
         self.has_failed.then(|| self.failure.take().unwrap_or_else(told))
     }
+}
+
+fn behind_the_last_meeting() -> Error {
+    let text = "pages came on multifd channels behind the last place where the main stream waits for them";
+    Error::new(Side::Destination, ErrorKind::State(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -210,9 +248,8 @@ mod tests {
                 })
                 .collect();
             for _ in 0..50 {
-                meeting.took(1, 2);
+                meeting.took(1, 2).unwrap();
                 meeting.meet().unwrap();
-                assert!(!meeting.has_pages());
             }
             meeting.close();
             assert!(channels.into_iter().all(|channel| channel.join().unwrap()));
@@ -237,6 +274,26 @@ mod tests {
             assert!(told.starts_with("destination: multifd channel 1: ") && told.contains("0x7"), "{told}");
         });
         assert!(meeting.failure().is_none(), "told once");
+    }
+
+    #[test]
+    fn a_load_takes_no_pages_but_lets_channels_read_to_their_ends() {
+        let (meeting, _) = meeting(1);
+        meeting.took(1, 0).unwrap();
+        assert!(meeting.load().unwrap_err().to_string().contains("behind the last place"));
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| meeting.arrive(0));
+            meeting.meet().unwrap();
+            assert!(waiting.join().unwrap());
+            meeting.load().unwrap();
+            assert!(meeting.arrive(0), "nobody will meet it");
+            assert!(meeting.took(0, 1).is_err());
+            assert!(!meeting.wait_for_ends(Duration::from_millis(1)));
+            let waiting = scope.spawn(|| meeting.wait_for_ends(Duration::from_mins(1)));
+            meeting.ended(0, 64);
+            assert!(waiting.join().unwrap());
+        });
+        assert_eq!(meeting.pages(), (1, 0));
     }
 
     #[test]

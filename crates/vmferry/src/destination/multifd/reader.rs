@@ -187,7 +187,7 @@ impl Reader {
             let accepted = format!("below its length of {:#x}", block.used_len());
             return Err(mismatch(at, "the offset of a page", format!("{offset:#x} in block '{name}'"), accepted));
         }
-        self.meeting.took(pages.normal.len(), pages.zero.len());
+        self.meeting.took(pages.normal.len(), pages.zero.len())?;
         if pages.compression == Compression::None {
             self.read_pages(index, &**block, &pages.normal)?;
         } else if !pages.normal.is_empty() {
