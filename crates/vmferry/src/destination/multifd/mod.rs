@@ -10,7 +10,8 @@
 //! touches guest memory any more before the guest starts, and all have ended before a failure is told.
 //!
 //! The channels are read until the source closes them: QEMU up to 8.2 may send an empty packet behind its last SYNC
-//! (`docs/spec/multifd.md` section 6), and fails its migration if that finds a closed channel, although the guest is here.
+//! (`docs/spec/multifd.md` section 6), and fails its migration if that finds a closed channel, although the guest is
+//! here.
 
 pub(super) mod gather;
 mod inflate;
