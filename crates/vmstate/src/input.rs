@@ -16,6 +16,17 @@ pub trait Refill {
     ///
     /// Whatever made reading impossible; it becomes the source of a [`LoadError`].
     fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn Error + Send + Sync>>;
+
+    /// Passes over up to `octets` without reading them, not past the end of the input, and returns how many; 0 where
+    /// every octet must be read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Refill::refill`].
+    fn pass_over(&mut self, octets: u64) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let _ = octets;
+        Ok(0)
+    }
 }
 
 /// Smallest size of the window, in octets: the longest batch that a decoder asks for at once, and the longest peek
@@ -205,12 +216,17 @@ impl<'a> Input<'a> {
         Ok(())
     }
 
-    /// Skips `octets`.
+    /// Skips `octets`; without reading what is not in the window, where the source can ([`Refill::pass_over`]).
     ///
     /// # Errors
     ///
     /// As [`Input::array`].
     pub fn skip(&mut self, mut octets: usize) -> Result<(), LoadError> {
+        let ahead = self.filled - self.at;
+        if octets > ahead && self.offset().saturating_add(octets as u64) <= self.budget_end {
+            self.at = self.filled;
+            octets -= self.pass_over(octets - ahead)? + ahead;
+        }
         let mut scratch = [0; 512];
         while octets > 0 {
             let part = octets.min(scratch.len());
@@ -218,6 +234,16 @@ impl<'a> Input<'a> {
             octets -= part;
         }
         Ok(())
+    }
+
+    /// Lets the source pass over some of the next `octets`, with nothing in the window; returns how many.
+    fn pass_over(&mut self, octets: usize) -> Result<usize, LoadError> {
+        let offset = self.offset();
+        let Some(source) = &mut self.source else { return Ok(0) };
+        let passed = source.pass_over(octets as u64).map_err(|cause| LoadError::new(offset, Reason::Source(cause)))?;
+        let passed = usize::try_from(passed).map_or(octets, |passed| passed.min(octets));
+        self.base = self.base.wrapping_add(passed as u64);
+        Ok(passed)
     }
 
     /// The failure of the element that starts at the cursor.

@@ -65,6 +65,40 @@ fn a_read_longer_than_the_window_and_a_skip_cross_it() {
     assert!(matches!(input.skip(WINDOW_MIN).unwrap_err().reason(), Reason::EndOfInput { .. }));
 }
 
+/// A source that can pass over octets, at most so many at once; how often it was asked.
+struct Seekable(Source, usize, std::rc::Rc<std::cell::Cell<usize>>);
+
+impl Refill for Seekable {
+    fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn Error + Send + Sync>> {
+        self.0.refill(buffer)
+    }
+
+    fn pass_over(&mut self, octets: u64) -> Result<u64, Box<dyn Error + Send + Sync>> {
+        let passed = usize::try_from(octets).unwrap().min(self.1).min(self.0.octets.len() - self.0.at);
+        self.0.at += passed;
+        self.2.set(self.2.get() + 1);
+        Ok(passed as u64)
+    }
+}
+
+#[test]
+fn a_source_that_can_passes_over_what_is_skipped() {
+    for most in [0, 1, 5000, usize::MAX] {
+        let asked = std::rc::Rc::default();
+        let mut input = Input::new(Seekable(Source::new(50_000, 1000), most, std::rc::Rc::clone(&asked)), 0);
+        assert_eq!(input.peek(100).unwrap().len(), 100);
+        input.skip(50).unwrap();
+        assert_eq!((asked.get(), input.buffered()[0]), (0, 50), "what is in the window is skipped there");
+        input.skip(40_000).unwrap();
+        assert_eq!((asked.get(), input.offset()), (1, 40_050));
+        assert_eq!(input.array::<1>().unwrap(), [u8::try_from(40_050 % 251).unwrap()]);
+        assert!(matches!(input.skip(50_000).unwrap_err().reason(), Reason::EndOfInput { .. }), "{most}");
+    }
+    let mut input = Input::new(Seekable(Source::new(50_000, 1000), usize::MAX, std::rc::Rc::default()), 0);
+    input.set_budget(1000);
+    assert!(matches!(input.skip(2000).unwrap_err().reason(), Reason::OverBudget { limit: 1000 }));
+}
+
 #[test]
 fn a_peek_reads_no_more_than_it_needs() {
     let mut input = Input::new(Source::new(100, 1), 0);
