@@ -95,6 +95,24 @@ pub fn read_scattered(fd: BorrowedFd<'_>, places: &mut Places<'_>) -> io::Result
     Ok(filled)
 }
 
+/// Reads as much into `places` as the file has at once, from position `at` on, and drops what is filled from the list;
+/// 0 at the end of the file. The descriptor's own position stays what it is.
+///
+/// # Errors
+///
+/// Those of `preadv(2)`.
+pub(crate) fn read_scattered_at(fd: BorrowedFd<'_>, places: &mut Places<'_>, at: u64) -> io::Result<usize> {
+    let ranges = places.ranges.get(places.next..).unwrap_or_default();
+    let count = libc::c_int::try_from(ranges.len().min(PARTS_MAX)).unwrap_or(libc::c_int::MAX);
+    let at = libc::off_t::try_from(at).map_err(io::Error::other)?;
+    // SAFETY: `fd` is open for the call; `ranges` has at least `count` entries, whose memory is as `read_scattered`
+    // says. With O_DIRECT the device writes the memory itself, and has done so when the call returns.
+    let filled = unsafe { libc::preadv(fd.as_raw_fd(), ranges.as_ptr(), count, at) };
+    let filled = usize::try_from(filled).map_err(|_| io::Error::last_os_error())?;
+    places.advance(filled);
+    Ok(filled)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;

@@ -107,6 +107,24 @@ pub fn write_vectored(fd: BorrowedFd<'_>, parts: &mut Parts<'_>) -> io::Result<u
     Ok(written)
 }
 
+/// Writes as much of `parts` as the file takes at once, from position `at` on, and drops it from the list. The
+/// descriptor's own position stays what it is.
+///
+/// # Errors
+///
+/// Those of `pwritev(2)`.
+pub(crate) fn write_vectored_at(fd: BorrowedFd<'_>, parts: &mut Parts<'_>, at: u64) -> io::Result<usize> {
+    let ranges = parts.ranges.get(parts.next..).unwrap_or_default();
+    let count = libc::c_int::try_from(ranges.len().min(PARTS_MAX)).unwrap_or(libc::c_int::MAX);
+    let at = libc::off_t::try_from(at).map_err(io::Error::other)?;
+    // SAFETY: `fd` is open for the call; `ranges` has at least `count` entries, whose memory is as `write_vectored`
+    // says. With O_DIRECT the device reads the memory itself, and has done so when the call returns.
+    let written = unsafe { libc::pwritev(fd.as_raw_fd(), ranges.as_ptr(), count, at) };
+    let written = usize::try_from(written).map_err(|_| io::Error::last_os_error())?;
+    parts.advance(written);
+    Ok(written)
+}
+
 /// Sends as much of `parts` as the socket takes at once, with the flags of `sendmsg(2)`, and drops it from the list.
 ///
 /// # Errors
