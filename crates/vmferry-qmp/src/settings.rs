@@ -121,6 +121,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     small!("multifd-zlib-level", 0..=MultifdParameters::ZLIB_LEVEL_MAX, multifd.zlib_level),
     small!("multifd-zstd-level", 0..=MultifdParameters::ZSTD_LEVEL_MAX, multifd.zstd_level),
     word!("zero-page-detection", ZeroPageDetection, zero_page_detection),
+    parameter!("direct-io", Accepts::Bool, Bool, direct_io),
     parameter!("xbzrle-cache-size", Accepts::PowerOfTwo(4096, "bytes"), Int, xbzrle_cache_bytes),
     // Our own.
     parameter!(
@@ -234,6 +235,7 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("return-path", return_path),
     capability!("multifd", multifd),
     capability!("zero-copy-send", zero_copy_send),
+    capability!("mapped-ram", mapped_ram),
 ];
 
 /// Which capabilities to change, and to what.

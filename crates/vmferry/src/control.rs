@@ -36,6 +36,8 @@ pub struct Parameters {
     pub zero_page_detection: ZeroPageDetection,
     /// Of capability `multifd`.
     pub multifd: MultifdParameters,
+    /// With `mapped-ram` and `multifd`, the channels' pages go past the kernel's cache (`O_DIRECT`). Default off.
+    pub direct_io: bool,
 }
 
 impl Parameters {
@@ -91,6 +93,7 @@ impl Default for Parameters {
             overtime_action: OvertimeAction::default(),
             zero_page_detection: ZeroPageDetection::default(),
             multifd: MultifdParameters::default(),
+            direct_io: false,
         }
     }
 }
@@ -114,6 +117,8 @@ pub struct Capabilities {
     /// The channels' pages go to the network without a copy in the kernel (`MSG_ZEROCOPY`); needs `multifd`, TCP and
     /// no compression; the source's alone. Default off.
     pub zero_copy_send: bool,
+    /// Pages have fixed places in a file; only `file:`, and the same at both ends. Default off.
+    pub mapped_ram: bool,
 }
 
 impl Capabilities {
@@ -129,7 +134,16 @@ impl Capabilities {
         if self.multifd && self.xbzrle {
             return Err("multifd and xbzrle exclude each other".to_owned());
         }
+        if self.mapped_ram && self.xbzrle {
+            return Err("mapped-ram and xbzrle exclude each other".to_owned());
+        }
         Ok(())
+    }
+
+    /// The capabilities that both ends must have alike, which the stream names (`docs/spec/stream.md` section 3.3), and
+    /// whether they are on.
+    pub(crate) fn validated(self) -> [(&'static str, bool); 1] {
+        [("mapped-ram", self.mapped_ram)]
     }
 }
 
@@ -142,6 +156,7 @@ impl Default for Capabilities {
             auto_converge: false,
             multifd: false,
             zero_copy_send: false,
+            mapped_ram: false,
         }
     }
 }

@@ -63,7 +63,7 @@
 //! # What it does not do
 //!
 //! It names no device and has no control plane (crate `vmferry-qmp` has one). KVM's dirty logs are in crate
-//! `vmferry-vmm`. Postcopy and mapped-ram are not there yet.
+//! `vmferry-vmm`. Postcopy is not there yet.
 
 mod advice;
 pub mod channel;
@@ -74,6 +74,7 @@ pub mod dirty;
 pub mod dirty_rate;
 mod error;
 mod machine;
+mod mapped_ram;
 pub mod memory;
 mod migration;
 mod panicking;

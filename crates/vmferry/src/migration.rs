@@ -16,9 +16,11 @@ use crate::destination;
 use crate::dirty_rate::{self, DirtyRate, DirtyRateMode, DirtyRateRequest, DirtyRateStatus};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
+use crate::mapped_ram::{self, file::Access};
 use crate::panicking::caught;
 use crate::protocol::source::SourceEvent;
 use crate::shared::Shared;
+use crate::source::mapped_ram::PageFiles;
 use crate::source::multifd::{Connections, advice, connect, refusal};
 use crate::source::return_path::Heard;
 use crate::source::{self, CancelGate};
@@ -88,7 +90,7 @@ impl Migration {
     ///
     /// A value is outside its range.
     pub fn set_parameters(&self, parameters: Parameters) -> Result<(), Error> {
-        if let Some(fault) = parameters.fault() {
+        if let Some(fault) = parameters.fault().or_else(|| mapped_ram::conflict(self.capabilities(), &parameters)) {
             return Err(state(fault));
         }
         *self.shared.parameters() = parameters;
@@ -111,6 +113,9 @@ impl Migration {
             return Err(state("capabilities are fixed while a migration runs"));
         }
         capabilities.check().map_err(state)?;
+        if let Some(conflict) = mapped_ram::conflict(capabilities, &self.parameters()) {
+            return Err(state(conflict));
+        }
         if capabilities.auto_converge {
             let refused = |refused| state(format!("auto-converge cannot be turned on: {refused}"));
             self.machine.throttle(0).map_err(refused)?;
@@ -192,7 +197,7 @@ impl Migration {
             _ => {}
         }
         let (capabilities, parameters) = (self.capabilities(), self.parameters());
-        if let Some(text) = refusal(uri, capabilities, parameters) {
+        if let Some(text) = refused(uri, capabilities, parameters) {
             return Err(state(text));
         }
         let rate = self.dirty_rate();
@@ -215,9 +220,15 @@ impl Migration {
                 Box::new(move || connect(&uri, interrupt, channels, uuid))
             }
             Uri::File { .. } | Uri::Fd(_) | Uri::Exec(_) => {
-                let channel =
-                    open::open(uri, &self.descriptors, interrupt).doing(Side::Source, "opening the channel")?;
-                Box::new(move || Ok(Connections { main: channel, multifd: None }))
+                let open = || {
+                    // First, so that a file that cannot be written as is wanted keeps what it has.
+                    let channels = mapped_ram::channels(uri, capabilities, &parameters, Access::Write)?;
+                    let main = open::open(uri, &self.descriptors, interrupt)?;
+                    let files = channels.map(|channels| PageFiles::of(channels, &main)).transpose()?;
+                    Ok(Connections { main, multifd: None, files })
+                };
+                let connections = open().doing(Side::Source, "opening the channel")?;
+                Box::new(move || Ok(connections))
             }
         };
         let context = source::Context {
@@ -259,7 +270,7 @@ impl Migration {
         // Zero copy is the source's alone.
         let capabilities = Capabilities { zero_copy_send: false, ..self.capabilities() };
         let parameters = self.parameters();
-        if let Some(text) = refusal(uri, capabilities, parameters) {
+        if let Some(text) = refused(uri, capabilities, parameters) {
             return Err(state(text));
         }
         check_names(self.machine.registry()).at(Side::Destination)?;
@@ -267,6 +278,8 @@ impl Migration {
         drop(self.machine.registry().freeze_for_load().at(Side::Destination)?);
         let interrupt = Interrupt::new().doing(Side::Destination, "preparing the migration")?;
         let gate: CancelGate = Arc::new(Mutex::new(Some(interrupt.clone())));
+        let files = mapped_ram::channels(uri, capabilities, &parameters, Access::Read)
+            .doing(Side::Destination, "opening the channel")?;
         let listener =
             Listener::bind(uri, &self.descriptors, interrupt).doing(Side::Destination, "opening the channel")?;
         let listening = listener.local_uri();
@@ -280,7 +293,7 @@ impl Migration {
         let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
         let thread = thread::Builder::new()
             .name("incoming".to_owned())
-            .spawn(move || ended(&*machine, &shared, Side::Destination, || destination::run(&context, listener)))
+            .spawn(move || ended(&*machine, &shared, Side::Destination, || destination::run(&context, listener, files)))
             .doing(Side::Destination, "starting the migration's thread");
         let thread = thread.inspect_err(|error| fail(&*self.machine, &self.shared, error))?;
         *attempt = Some(Attempt { tell: None, gate, listening, thread: Some(thread) });
@@ -398,6 +411,11 @@ fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Conne
     })?;
     tracing::debug!(socket = connections.main.transport() == Transport::Socket, "connected");
     source::run(context, connections)
+}
+
+/// Why the settings do not fit `uri`; `None` if they do.
+fn refused(uri: &Uri, capabilities: Capabilities, parameters: Parameters) -> Option<String> {
+    mapped_ram::refusal(uri, capabilities, &parameters).or_else(|| refusal(uri, capabilities, parameters))
 }
 
 fn state(text: impl Into<String>) -> Error {

@@ -69,6 +69,9 @@ impl MappedRamHeader {
     /// The only version.
     pub const VERSION: u32 = 1;
 
+    /// Octets of the header.
+    pub const BYTES: usize = 28;
+
     fn decode(c: &mut Cursor<'_>, page: TargetPage) -> Step<MappedRamHeader> {
         let version = c.u32()?;
         c.expect("the version of the mapped-ram header", u64::from(version), u64::from(Self::VERSION), 4)?;
@@ -222,11 +225,16 @@ impl BlockList {
     /// Appends a MEM_SIZE record and these entries.
     pub fn encode(entries: &[BlockEntry], out: &mut Vec<u8>) {
         let total = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.used_bytes));
-        let header = RecordHeader { kind: RecordKind::MemSize, address: total, same_block: false };
-        out.extend_from_slice(&header.encode().to_be_bytes());
+        Self::encode_total(total, out);
         for entry in entries {
             entry.encode(out);
         }
+    }
+
+    /// Appends a MEM_SIZE record, behind which entries of `total` bytes are to follow.
+    pub fn encode_total(total: u64, out: &mut Vec<u8>) {
+        let header = RecordHeader { kind: RecordKind::MemSize, address: total, same_block: false };
+        out.extend_from_slice(&header.encode().to_be_bytes());
     }
 }
 

@@ -52,6 +52,15 @@ impl Interrupt {
         poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
+    /// Goes on, unless it was raised.
+    ///
+    /// # Errors
+    ///
+    /// It was, as a wait would say.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.is_raised() { Err(interrupted()) } else { Ok(()) }
+    }
+
     /// Waits for `time`.
     ///
     /// # Errors

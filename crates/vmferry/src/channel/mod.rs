@@ -17,7 +17,7 @@ use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, SeekFrom};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 pub use descriptors::Descriptors;
@@ -202,6 +202,37 @@ impl Channel {
             }
         }
         Ok(places.bytes())
+    }
+
+    /// Position in the file of what is read or written next.
+    ///
+    /// # Errors
+    ///
+    /// It is no file.
+    pub(crate) fn position(&self) -> io::Result<u64> {
+        Ok(rustix::fs::tell(&self.fd)?)
+    }
+
+    /// Goes to a position of the file; behind its end too.
+    ///
+    /// # Errors
+    ///
+    /// It is no file.
+    pub(crate) fn seek(&self, to: u64) -> io::Result<()> {
+        rustix::fs::seek(&self.fd, SeekFrom::Start(to))?;
+        Ok(())
+    }
+
+    /// Octets of the file, or of the device.
+    ///
+    /// # Errors
+    ///
+    /// It is no file.
+    pub(crate) fn file_bytes(&self) -> io::Result<u64> {
+        let here = self.position()?;
+        let end = rustix::fs::seek(&self.fd, SeekFrom::End(0))?;
+        self.seek(here)?;
+        Ok(end)
     }
 
     /// Waits until there is something to read, or the end.

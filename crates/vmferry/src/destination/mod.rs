@@ -7,6 +7,7 @@ mod arrival;
 mod held;
 mod huge_cost;
 mod inflate;
+mod mapped_ram;
 mod multifd;
 mod ram;
 mod reader;
@@ -16,6 +17,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use vmferry_wire::Name;
 use vmferry_wire::command::Command;
 use vmferry_wire::configuration::Configuration;
 use vmferry_wire::end::Trailer;
@@ -25,6 +27,7 @@ use vmferry_wire::section::Element;
 use vmstate::Input;
 
 use self::held::Held;
+use self::mapped_ram::MappedRam;
 use self::multifd::gather::{Gathered, gather};
 use self::multifd::{Alarms, Multifd};
 use self::reader::next;
@@ -34,6 +37,7 @@ use crate::channel::{Channel, Listener};
 use crate::control::{MultifdParameters, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
+use crate::mapped_ram::file::PageFile;
 use crate::panicking::caught;
 use crate::protocol::destination::{Destination, DestinationAction, DestinationEvent, ReturnPath};
 use crate::protocol::handover::encode_reason;
@@ -62,14 +66,22 @@ struct Connections {
     input: Input<'static>,
     held: Arc<Held>,
     multifd: Option<Multifd>,
+    mapped_ram: Option<MappedRam>,
 }
 
-fn connect(context: &Context, listener: Listener) -> Result<Connections, Error> {
+fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<Connections, Error> {
     let held = Arc::new(Held::default());
-    let Some(parameters) = context.multifd else {
+    let Some(parameters) = context.multifd.filter(|_| files.is_none()) else {
         let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
+        let mapped_ram = files.map(|files| MappedRam::open(&main, files)).transpose()?;
         let input = main.try_clone().doing(Side::Destination, OPENING)?;
-        return Ok(Connections { main, input: reader::open(Arc::new(input), Vec::new()), held, multifd: None });
+        return Ok(Connections {
+            main,
+            input: reader::open(Arc::new(input), Vec::new()),
+            held,
+            multifd: None,
+            mapped_ram,
+        });
     };
     let interrupt = listener.interrupt().clone();
     let alarm = || interrupt.child().doing(Side::Destination, OPENING);
@@ -80,14 +92,21 @@ fn connect(context: &Context, listener: Listener) -> Result<Connections, Error> 
     // A channel that fails ends the reading, not the answering.
     let input = main.try_clone_with(alarms.main).doing(Side::Destination, OPENING)?;
     let main = main.try_clone_with(interrupt).doing(Side::Destination, OPENING)?;
-    Ok(Connections { main, input: reader::open(Arc::new(input), prefix), held, multifd: Some(multifd) })
+    Ok(Connections {
+        main,
+        input: reader::open(Arc::new(input), prefix),
+        held,
+        multifd: Some(multifd),
+        mapped_ram: None,
+    })
 }
 
-/// Waits for the source, loads the guest, and returns when it is over.
-pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
-    let connections = connect(context, listener);
+/// Waits for the source, loads the guest, and returns when it is over. With pages at fixed places of a file, `files`
+/// has one for each channel.
+pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<(), Error> {
+    let connections = connect(context, listener, files);
     let started = Instant::now();
-    let result = connections.and_then(|Connections { main: channel, input, held, multifd }| {
+    let result = connections.and_then(|Connections { main: channel, input, held, multifd, mapped_ram }| {
         let _frozen = context.machine.registry().freeze_for_load().at(Side::Destination)?;
         context.shared.enter(&*context.machine, Status::Active);
         let mut driver = Driver {
@@ -95,7 +114,7 @@ pub(crate) fn run(context: &Context, listener: Listener) -> Result<(), Error> {
             actions: VecDeque::new(),
             input,
             channel,
-            sections: Sections::new(&*context.machine, held, multifd),
+            sections: Sections::new(&*context.machine, held, multifd, mapped_ram),
             unchecked: None,
             context,
             speaks_handover: false,
@@ -218,9 +237,30 @@ impl Driver<'_> {
         {
             return mismatch("the target page size", page.bytes().to_string(), "4096".to_owned());
         }
-        if let Some(capability) = configuration.capabilities.iter().flatten().next() {
-            let accepted = "none: turn it off at the source".to_owned();
-            return mismatch("a capability that both ends must have", format!("'{}'", capability.as_str()), accepted);
+        let validated = self.context.shared.capabilities().validated();
+        let there: Vec<&str> = configuration.capabilities.iter().flatten().map(Name::as_str).collect();
+        let what = "a capability that both ends must have";
+        if let Some(name) = there.iter().find(|name| !validated.iter().any(|(known, _)| known == *name)) {
+            return mismatch(what, format!("'{name}'"), "none of that name: turn it off at the source".to_owned());
+        }
+        for (name, is_on) in validated {
+            match (there.contains(&name), is_on) {
+                (true, false) => {
+                    return mismatch(
+                        what,
+                        format!("'{name}'"),
+                        "none: turn it on here, or off at the source".to_owned(),
+                    );
+                }
+                (false, true) => {
+                    return mismatch(
+                        what,
+                        "none".to_owned(),
+                        format!("'{name}': turn it off here, or on at the source"),
+                    );
+                }
+                (true, true) | (false, false) => {}
+            }
         }
         Ok(())
     }

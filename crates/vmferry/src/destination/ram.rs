@@ -10,6 +10,7 @@ use vmstate::Input;
 use super::arrival::Arrival;
 use super::held::Held;
 use super::inflate::Inflate;
+use super::mapped_ram::MappedRam;
 use super::multifd::Multifd;
 use super::reader::{mismatch, next, read_error};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
@@ -33,6 +34,8 @@ pub(super) struct RamLoader {
     inflate: Inflate,
     /// The channels on which pages come.
     pub(super) multifd: Option<Multifd>,
+    /// The file that the pages are in.
+    mapped_ram: Option<MappedRam>,
     /// Whether records say where the channels meet, or the end of each section; known behind the first section.
     flush_records: Option<bool>,
     has_flush_record: bool,
@@ -51,7 +54,12 @@ enum Next {
 }
 
 impl RamLoader {
-    pub(super) fn new(blocks: &[Arc<dyn RamBlock>], held: Arc<Held>, multifd: Option<Multifd>) -> Self {
+    pub(super) fn new(
+        blocks: &[Arc<dyn RamBlock>],
+        held: Arc<Held>,
+        multifd: Option<Multifd>,
+        mapped_ram: Option<MappedRam>,
+    ) -> Self {
         Self {
             blocks: blocks.to_vec(),
             listed: false,
@@ -60,6 +68,7 @@ impl RamLoader {
             held,
             inflate: Inflate::default(),
             multifd,
+            mapped_ram,
             flush_records: None,
             has_flush_record: false,
             normal_pages: 0,
@@ -105,7 +114,14 @@ impl RamLoader {
     }
 
     fn classify(&mut self, record: Record<'_>, offset: u64) -> Result<Next, Error> {
+        if self.mapped_ram.is_some() && !matches!(record, Record::MemSize { .. } | Record::Eos) {
+            let accepted = "none but the list of RAM blocks: with mapped-ram, pages have places in the file";
+            return Err(mismatch(offset, "a record of RAM", "of pages", accepted));
+        }
         let page = match record {
+            Record::MemSize { .. } if self.mapped_ram.is_some() && self.listed => {
+                return Err(mismatch(offset, "a second list of RAM blocks", "with mapped-ram", "one"));
+            }
             Record::MemSize { total } => return Ok(Next::Blocks(total)),
             Record::Eos => return Ok(Next::End),
             Record::MultifdFlush => return Ok(Next::Flush),
@@ -234,12 +250,13 @@ impl RamLoader {
     fn read_list(&mut self, input: &mut Input<'_>, total: u64) -> Result<(), Error> {
         let start = input.offset();
         let mut list = BlockList::announced(total);
+        let layout = EntryLayout { mapped_ram: self.mapped_ram.is_some(), ..EntryLayout::default() };
         while !list.is_complete() {
             let at = input.offset();
-            let entry = next(input, |octets| BlockEntry::decode(octets, EntryLayout::default(), TargetPage::KIB_4))?;
-            let local = self
+            let entry = next(input, |octets| BlockEntry::decode(octets, layout, TargetPage::KIB_4))?;
+            let (index, local) = self
                 .find(entry.name.as_str())
-                .and_then(|index| self.blocks.get(index))
+                .and_then(|index| Some((index, self.blocks.get(index)?)))
                 .ok_or_else(|| mismatch(at, "a RAM block", format!("'{}'", entry.name.as_str()), self.names()))?;
             if entry.used_bytes != local.used_len() {
                 return Err(mismatch(
@@ -249,7 +266,13 @@ impl RamLoader {
                     format!("{:#x}: start both ends with the same --memory", local.used_len()),
                 ));
             }
+            let (used_bytes, header) = (entry.used_bytes, entry.mapped_ram);
             list.push(entry).map_err(|error| error.at(at)).at(Side::Destination)?;
+            if let (Some(mapped_ram), Some(header)) = (&mut self.mapped_ram, header) {
+                let behind = mapped_ram.place(index, used_bytes, &header, input.offset())?;
+                let at = input.offset();
+                input.skip(usize::try_from(behind).unwrap_or(usize::MAX)).map_err(|error| read_error(error, at))?;
+            }
         }
         let listed =
             |block: &&Arc<dyn RamBlock>| list.entries().iter().any(|entry| entry.name.as_str() == block.name());
@@ -262,6 +285,9 @@ impl RamLoader {
             ));
         }
         self.held.learn(&self.blocks);
+        if let Some(mapped_ram) = &mut self.mapped_ram {
+            (self.normal_pages, self.zero_pages) = mapped_ram.load(&self.blocks, &self.held)?;
+        }
         self.listed = true;
         Ok(())
     }

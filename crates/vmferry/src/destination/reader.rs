@@ -7,7 +7,7 @@ use vmferry_wire::{DecodeResult, Decoded};
 use vmstate::input::Refill;
 use vmstate::{Input, Reason};
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Transport};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
 
 /// Bytes of the window: large enough that a read system call carries dozens of pages, small enough for the cache.
@@ -29,6 +29,16 @@ impl Refill for FromChannel {
             return Ok(count);
         }
         Ok(self.channel.read(buffer)?)
+    }
+
+    fn pass_over(&mut self, octets: u64) -> Result<u64, Box<dyn StdError + Send + Sync>> {
+        if self.channel.transport() != Transport::File || !self.prefix.is_empty() {
+            return Ok(0);
+        }
+        let here = self.channel.position()?;
+        let passed = octets.min(self.channel.file_bytes()?.saturating_sub(here));
+        self.channel.seek(here.saturating_add(passed))?;
+        Ok(passed)
     }
 }
 

@@ -11,6 +11,7 @@ use vmstate::registry::Entry;
 use vmstate::{Input, Registry, Schema};
 
 use super::held::Held;
+use super::mapped_ram::MappedRam;
 use super::multifd::Multifd;
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
@@ -45,10 +46,15 @@ pub(super) struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    pub(super) fn new(machine: &'a dyn Machine, held: Arc<Held>, multifd: Option<Multifd>) -> Self {
+    pub(super) fn new(
+        machine: &'a dyn Machine,
+        held: Arc<Held>,
+        multifd: Option<Multifd>,
+        mapped_ram: Option<MappedRam>,
+    ) -> Self {
         Self {
             registry: machine.registry(),
-            ram: RamLoader::new(machine.ram(), held, multifd),
+            ram: RamLoader::new(machine.ram(), held, multifd, mapped_ram),
             bound: HashMap::new(),
             run_state: None,
             device_times: Vec::new(),

@@ -5,6 +5,7 @@
 //! itself, a failure after the last octet leaves it stopped here with owner unknown (`docs/design.md` has the table).
 
 pub(crate) mod devices;
+pub(crate) mod mapped_ram;
 pub(crate) mod multifd;
 pub(crate) mod pace;
 pub(crate) mod ram;
@@ -35,6 +36,7 @@ use vmstate::registry::Frozen;
 
 use self::account::Account;
 use self::devices::{RAM_SECTION_ID, save_devices, save_early_devices};
+use self::mapped_ram::{MappedRam, PageFiles};
 use self::multifd::{Connections, FlushRule, Multifd};
 use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
@@ -80,7 +82,7 @@ pub(crate) struct Context {
 
 /// Moves the guest over `connections`; returns when it is over.
 pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Error> {
-    let Connections { main: channel, multifd } = connections;
+    let Connections { main: channel, multifd, files } = connections;
     let multifd = multifd.map(|channels| start_channels(&context, channels)).transpose()?;
     let Capabilities { return_path, xbzrle, .. } = *context.shared.capabilities();
     let cache_bytes = xbzrle.then_some(context.shared.parameters().xbzrle_cache_bytes);
@@ -97,6 +99,8 @@ pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Erro
         ear: None,
         error: None,
         multifd,
+        files,
+        mapped_ram: None,
         channel: Some(channel),
         context,
     };
@@ -112,6 +116,17 @@ fn start_channels(context: &Context, (channels, alarm): (Vec<Channel>, Interrupt
     let parameters = (*context.shared.parameters(), context.shared.capabilities().zero_copy_send);
     Multifd::start(channels, (alarm, interrupt), named_blocks(machine)?, rule, parameters)
         .doing(Side::Source, "starting the multifd channels")
+}
+
+fn block_entries(machine: &dyn Machine) -> Result<Vec<BlockEntry>, Error> {
+    let entry = |(name, block): NamedBlock| BlockEntry {
+        name,
+        used_bytes: block.used_len(),
+        page_bytes: None,
+        guest_address: None,
+        mapped_ram: None,
+    };
+    Ok(named_blocks(machine)?.into_iter().map(entry).collect())
 }
 
 fn named_blocks(machine: &dyn Machine) -> Result<Vec<NamedBlock>, Error> {
@@ -137,6 +152,10 @@ struct Driver {
     error: Option<Error>,
     /// The channels of the pages, if they have some of their own.
     multifd: Option<Multifd>,
+    /// The files for pages at fixed places, until their blocks are placed.
+    files: Option<PageFiles>,
+    /// The places of the pages, if they go to a file.
+    mapped_ram: Option<MappedRam>,
     /// Gone once it was finished.
     channel: Option<Channel>,
     context: Context,
@@ -298,17 +317,12 @@ impl Driver {
         self.account.synchronised(&self.context, 0, 0);
         let ident = SectionIdent { idstr: ram_name()?, instance_id: 0, version_id: RAM_VERSION };
         SectionHeader::Start { section_id: RAM_SECTION_ID, ident }.encode(&mut out);
-        let entries: Vec<BlockEntry> = named_blocks(&*machine)?
-            .into_iter()
-            .map(|(name, block)| BlockEntry {
-                name,
-                used_bytes: block.used_len(),
-                page_bytes: None,
-                guest_address: None,
-                mapped_ram: None,
-            })
-            .collect();
-        BlockList::encode(&entries, &mut out);
+        let total = machine.ram().iter().map(|block| block.used_len()).sum();
+        if let Some(files) = self.files.take() {
+            self.place_blocks(files, std::mem::take(&mut out))?;
+        } else {
+            BlockList::encode(&block_entries(&*machine)?, &mut out);
+        }
         self.announce_sync(&mut out)?;
         Record::encode_eos(&mut out);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
@@ -317,8 +331,9 @@ impl Driver {
             self.start_ear()?;
         }
         self.write(&out, "sending the head of the stream")?;
+        self.part_from_what_follows()?;
         self.wait_for_channels()?;
-        self.account.set_up(&self.context, entries.iter().map(|entry| entry.used_bytes).sum());
+        self.account.set_up(&self.context, total);
         self.context.shared.enter(&*machine, Status::Active);
         Ok(SourceEvent::Done)
     }
@@ -327,7 +342,12 @@ impl Driver {
         let name = Name::new(self.context.machine.machine_type(), "machine")
             .map_err(|reason| Refused::new(reason.to_string()))
             .at(Side::Source)?;
-        Ok(Configuration::of_machine(name))
+        let capabilities = self.context.shared.capabilities().validated();
+        let named = |name| Name::new(name, "capability").map_err(|reason| Refused::new(reason.to_string()));
+        let on = capabilities.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| named(name));
+        let names = on.collect::<Result<Vec<_>, _>>().at(Side::Source)?;
+        let capabilities = (!names.is_empty()).then_some(names);
+        Ok(Configuration { capabilities, ..Configuration::of_machine(name) })
     }
 
     fn start_ear(&mut self) -> Result<(), Error> {
@@ -430,6 +450,9 @@ impl Driver {
         if self.multifd.is_some() {
             return self.send_part_on_channels(pages);
         }
+        if self.mapped_ram.is_some() {
+            return self.send_part_to_places(pages);
+        }
         let mut head = Vec::with_capacity(5);
         SectionHeader::Part { section_id: RAM_SECTION_ID }.encode(&mut head);
         let mut tail = Vec::with_capacity(5);
@@ -444,6 +467,7 @@ impl Driver {
     /// Takes new dirty pages out of the log; what the round was that this ends.
     fn synchronise(&mut self) -> Result<Option<Round>, Error> {
         self.sync_channels()?;
+        self.wait_for_places()?;
         let dirty = self.ram.synchronise(self.context.machine.dirty_log());
         let dirty = dirty.doing(Side::Source, "reading the dirty log")?;
         let round = self.account.synchronised(&self.context, dirty, self.ram.runs.remaining_pages());
@@ -480,6 +504,7 @@ impl Driver {
         }
         self.ram.begin_last_stage();
         while self.send_part(usize::MAX)? > 0 {}
+        self.end_places()?;
         self.context.shared.info().xbzrle = self.ram.xbzrle_stats();
         let mut out = Vec::new();
         SectionHeader::End { section_id: RAM_SECTION_ID }.encode(&mut out);
@@ -556,6 +581,7 @@ impl Driver {
         self.end_throttling();
         self.context.machine.dirty_log().stop();
         self.multifd = None;
+        self.mapped_ram = None;
         if let Some(channel) = self.channel.take() {
             channel.shut_down();
         }

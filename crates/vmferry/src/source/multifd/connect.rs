@@ -10,6 +10,7 @@ use vmferry_wire::multifd::Handshake;
 
 use crate::channel::{Channel, Descriptors, Interrupt, Uri, open};
 use crate::control::{Capabilities, MultifdCompression, Parameters};
+use crate::source::mapped_ram::PageFiles;
 
 /// The connections of one migration.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Connections {
     pub(crate) main: Channel,
     /// The multifd channels with what ends their waits, if there are any.
     pub(crate) multifd: Option<(Vec<Channel>, Interrupt)>,
+    /// The files for pages at fixed places, if they have such.
+    pub(crate) files: Option<PageFiles>,
 }
 
 /// Why a migration to or from `uri` cannot have several channels, or not these; `None` if it can, or has one only.
@@ -35,9 +38,11 @@ pub(crate) fn refusal(uri: &Uri, capabilities: Capabilities, parameters: Paramet
             Some("zero-copy-send needs tcp: the kernel has it for no other channel".to_owned())
         }
         Uri::Unix(_) => None,
-        Uri::File { .. } | Uri::Fd(_) | Uri::Exec(_) => {
-            Some(format!("multifd needs several connections, which '{uri}' cannot give: use unix: or tcp:"))
-        }
+        // Each channel opens the file once more.
+        Uri::File { .. } if capabilities.mapped_ram && !capabilities.zero_copy_send => None,
+        Uri::File { .. } | Uri::Fd(_) | Uri::Exec(_) => Some(format!(
+            "multifd needs several connections, which '{uri}' cannot give: use unix: or tcp:, or file: with mapped-ram"
+        )),
     }
 }
 
@@ -54,7 +59,7 @@ pub(crate) fn connect(
 ) -> io::Result<Connections> {
     let descriptors = Descriptors::default();
     let Some(count) = channels else {
-        return Ok(Connections { main: open::open(uri, &descriptors, interrupt)?, multifd: None });
+        return Ok(Connections { main: open::open(uri, &descriptors, interrupt)?, multifd: None, files: None });
     };
     let alarm = interrupt.child()?;
     // The alarm ends its writes, too.
@@ -75,5 +80,5 @@ pub(crate) fn connect(
         })
     };
     let multifd = (0..count).map(named).collect::<io::Result<Vec<_>>>()?;
-    Ok(Connections { main, multifd: Some((multifd, alarm)) })
+    Ok(Connections { main, multifd: Some((multifd, alarm)), files: None })
 }
