@@ -3,7 +3,7 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::commands::{
-    analyze, check, completions, demo, diff, edit, machines, man, migrate, predict, rehearse, run, schema,
+    analyze, bench, check, completions, demo, diff, edit, machines, man, migrate, predict, rehearse, run, schema,
 };
 use crate::exit::Outcome;
 use crate::output::Output;
@@ -60,6 +60,7 @@ enum Command {
     Rehearse(rehearse::Args),
     Diff(diff::Args),
     Edit(edit::Args),
+    Bench(bench::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -86,6 +87,7 @@ impl Cli {
             Command::Rehearse(args) => rehearse::run(&args, output),
             Command::Diff(args) => diff::run(&args, output),
             Command::Edit(args) => edit::run(&args, output),
+            Command::Bench(args) => bench::run(&args, output),
             Command::Completions(args) => completions::run(&args, output),
             Command::Man(args) => man::run(&args, output),
         }

@@ -6,12 +6,12 @@
 mod cli;
 mod commands;
 mod exit;
-mod html_file;
 mod interrupt;
 mod logging;
 mod output;
 mod size;
 mod values;
+mod whole_file;
 
 use std::process;
 

@@ -22,8 +22,8 @@ use vmferry_inspect::check::{self, Options, Renames, Report, Schema, Verdict};
 use vmferry_inspect::html;
 
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::html_file::write_html;
 use crate::output::{Output, printable};
+use crate::whole_file::write_whole;
 
 /// Tell whether streams of one release load in another, both ways, or whether one stream loads at a destination
 #[derive(Debug, clap::Args)]
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     };
     show(&releases, output)?;
     if let Some(path) = &args.html {
-        write_html(path, |out| html::write_releases(&releases, out))?;
+        write_whole(path, |out| html::write_releases(&releases, out))?;
     }
     Ok(exit_code(releases.verdict()))
 }

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod analyze;
+pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod demo;

@@ -23,9 +23,9 @@ use self::device::Device;
 use self::inputs::SharedRam;
 use self::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::html_file::write_html;
 use crate::output::{Output, printable};
 use crate::size::Size;
+use crate::whole_file::write_whole;
 
 /// Decode a migration stream: configuration, RAM, devices with their fields, commands, warnings
 #[derive(Debug, clap::Args)]
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     show(&analysis, output)?;
     if let Some(path) = &args.html {
         let page = AnalysisPage { analysis: &analysis, name: &inputs::title(&args.file), fault: fault.as_deref() };
-        write_html(path, |out| html::write_analysis(page, out))?;
+        write_whole(path, |out| html::write_analysis(page, out))?;
     }
     match failure.or(unknown).or(absent) {
         None => Ok(ExitCode::Done),

@@ -11,8 +11,8 @@ use super::{Args, exit_code, renames, schema};
 use crate::commands::analyze::inputs::{is_stdin, name, open_inputs};
 use crate::commands::analyze::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
-use crate::html_file::write_html;
 use crate::output::Output;
+use crate::whole_file::write_whole;
 
 pub(super) fn run(args: &Args, path: &Path, output: Output) -> Outcome {
     let schema = match args.schemas.as_slice() {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, path: &Path, output: Output) -> Outcome {
         output.text(&text(&report, output.verbosity > 0))?;
     }
     if let Some(page) = &args.html {
-        write_html(page, |out| html::write_stream_report(&name(path), &report, out))?;
+        write_whole(page, |out| html::write_stream_report(&name(path), &report, out))?;
     }
     Ok(exit_code(report.verdict()))
 }

@@ -1,4 +1,4 @@
-//! `--html FILE`: a report that replaces the file of before once it is whole.
+//! Reports: a file that replaces the one of before once it is whole.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write};
@@ -11,7 +11,7 @@ use crate::exit::{Failure, OrExit as _};
 
 /// Writes what `write` writes to a temporary file beside `path`, and gives it that name. What is no regular file (a
 /// pipe, a terminal) is written to directly.
-pub(crate) fn write_html(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+pub(crate) fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let written = match fs::metadata(path) {
         Ok(metadata) if !metadata.is_file() => File::create(path).and_then(|file| buffered(file, write).map(drop)),
         // Through links, which stay.
@@ -26,7 +26,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) ->
     let mut builder = tempfile::Builder::new();
     // As a new file gets, before the umask takes its part.
     let file =
-        builder.prefix(".vmferry-").suffix(".html").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
+        builder.prefix(".vmferry-").suffix(".part").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
     buffered(file, write)?.persist(path)?;
     Ok(())
 }
