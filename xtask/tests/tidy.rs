@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The only modules that may contain unsafe code, with the one mechanism that each wraps.
-const UNSAFE_MODULES: [(&str, &str); 14] = [
+const UNSAFE_MODULES: [(&str, &str); 15] = [
     ("crates/vmferry-cli/benches/throughput/peak.rs", "the peak memory of a child, which wait4 tells"),
     ("crates/vmferry-cli/benches/throughput/warm.rs", "madvise that asks for huge pages"),
     ("crates/vmferry/src/channel/descriptors.rs", "a descriptor inherited by number becomes an owned one"),
@@ -20,6 +20,7 @@ const UNSAFE_MODULES: [(&str, &str); 14] = [
     ("crates/vmferry/src/memory/pagemap.rs", "the kernel's scan of its page tables"),
     ("crates/vmferry/src/memory/populate.rs", "madvise that populates guest memory ahead of writes"),
     ("crates/vmferry/src/memory/scattered.rs", "readv into guest memory without references to it"),
+    ("crates/vmferry/src/memory/userfault.rs", "userfaultfd's write protection that asks"),
     ("crates/vmferry/src/memory/vectored.rs", "writev from guest memory without references to it"),
     ("crates/vmferry/src/memory/words.rs", "guest memory read as relaxed atomic words"),
     (

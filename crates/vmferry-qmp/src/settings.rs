@@ -234,6 +234,7 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("events", events),
     capability!("return-path", return_path),
     capability!("multifd", multifd),
+    capability!("background-snapshot", background_snapshot),
     capability!("zero-copy-send", zero_copy_send),
     capability!("mapped-ram", mapped_ram),
 ];

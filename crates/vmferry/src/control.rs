@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::convergence::{OvertimeAction, Settings, ThrottleParameters};
 use crate::memory::TARGET_PAGE_BYTES;
+use crate::source::background;
 
 pub use multifd::{MultifdCompression, MultifdParameters, ZeroPageDetection};
 
@@ -119,6 +120,9 @@ pub struct Capabilities {
     pub zero_copy_send: bool,
     /// Pages have fixed places in a file; only `file:`, and the same at both ends. Default off.
     pub mapped_ram: bool,
+    /// The image of one instant is sent while the guest runs on, here; the source's alone. Needs a kernel that makes
+    /// writers wait (userfaultfd). Default off.
+    pub background_snapshot: bool,
 }
 
 impl Capabilities {
@@ -136,6 +140,9 @@ impl Capabilities {
         }
         if self.mapped_ram && self.xbzrle {
             return Err("mapped-ram and xbzrle exclude each other".to_owned());
+        }
+        if let Some(conflict) = background::conflict(&self) {
+            return Err(conflict);
         }
         Ok(())
     }
@@ -157,6 +164,7 @@ impl Default for Capabilities {
             multifd: false,
             zero_copy_send: false,
             mapped_ram: false,
+            background_snapshot: false,
         }
     }
 }
@@ -341,7 +349,8 @@ pub struct Round {
 /// One part of the time in which the guest stood still.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DowntimePhase {
-    /// What it was spent on: `stop`, `final-sync`, `last-pages`, `devices`, `load`, `handover`.
+    /// What it was spent on: `stop`, `final-sync`, `last-pages`, `devices`, `load`, `handover`; in a
+    /// background snapshot `protect` and `resume`.
     pub name: &'static str,
     /// Duration in milliseconds.
     pub ms: f64,

@@ -20,6 +20,7 @@ use crate::mapped_ram::{self, file::Access};
 use crate::panicking::caught;
 use crate::protocol::source::SourceEvent;
 use crate::shared::Shared;
+use crate::source::background::{self, guard};
 use crate::source::mapped_ram::PageFiles;
 use crate::source::multifd::{Connections, advice, connect, refusal};
 use crate::source::return_path::Heard;
@@ -119,6 +120,10 @@ impl Migration {
         if capabilities.auto_converge {
             let refused = |refused| state(format!("auto-converge cannot be turned on: {refused}"));
             self.machine.throttle(0).map_err(refused)?;
+        }
+        if capabilities.background_snapshot {
+            let refused = |error| state(format!("background-snapshot cannot be turned on: {error}"));
+            guard::probe(self.machine.ram()).map_err(refused)?;
         }
         *self.shared.capabilities() = capabilities;
         Ok(())
@@ -410,6 +415,9 @@ fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Conne
         }
     })?;
     tracing::debug!(socket = connections.main.transport() == Transport::Socket, "connected");
+    if context.shared.capabilities().background_snapshot {
+        return background::run(context, connections.main);
+    }
     source::run(context, connections)
 }
 

@@ -127,6 +127,12 @@ impl PageSet {
         Some((start, len))
     }
 
+    /// Takes the first run of consecutive pages of `from .. end` out of the set; `None` if none of them is in it.
+    pub fn take_run_below(&mut self, from: usize, end: usize) -> Option<(usize, usize)> {
+        let start = self.next_from(from).filter(|start| *start < end)?;
+        self.take_run(start, end - start)
+    }
+
     fn next_from(&self, from: usize) -> Option<usize> {
         let mut index = from / 64;
         let mut word = self.words.get(index)? & (u64::MAX << (from % 64));
@@ -156,6 +162,17 @@ mod tests {
         assert_eq!(set.take_run(100, 500), Some((100, 100)));
         assert_eq!(set.take_run(0, 500), Some((64, 36)));
         assert_eq!((set.take_run(0, 1), set.count()), (None, 0));
+    }
+
+    #[test]
+    fn a_run_ends_where_it_is_told_to() {
+        let mut set = PageSet::new(200);
+        set.add_range(60, 100);
+        assert_eq!(set.take_run_below(0, 60), None);
+        assert_eq!(set.take_run_below(0, 64), Some((60, 4)));
+        assert_eq!(set.take_run_below(150, 200), Some((150, 10)));
+        assert_eq!(set.take_run_below(0, 150), Some((64, 86)));
+        assert_eq!((set.take_run_below(0, 200), set.count()), (None, 0));
     }
 
     #[test]

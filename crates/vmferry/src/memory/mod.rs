@@ -8,6 +8,7 @@ pub mod pagemap;
 pub mod populate;
 pub mod populated;
 pub mod scattered;
+pub mod userfault;
 pub mod vectored;
 pub mod words;
 pub mod zero;

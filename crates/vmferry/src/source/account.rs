@@ -153,6 +153,12 @@ impl Account {
         self.phase_started = now;
     }
 
+    /// The guest runs again, and what is sent from here on is sent beside it: the last part of the downtime is over.
+    pub(super) fn resumed(&mut self) {
+        self.phase("resume");
+        self.stopped = None;
+    }
+
     /// A part of the downtime is over.
     pub(super) fn phase(&mut self, name: &'static str) {
         let ms = ms_since(self.phase_started);

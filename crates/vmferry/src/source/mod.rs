@@ -4,6 +4,7 @@
 //! return it is here, in the state it was in, and another attempt may be made at once. Towards a peer that starts by
 //! itself, a failure after the last octet leaves it stopped here with owner unknown (`docs/design.md` has the table).
 
+pub(crate) mod background;
 pub(crate) mod devices;
 pub(crate) mod mapped_ram;
 pub(crate) mod multifd;
@@ -135,6 +136,18 @@ fn named_blocks(machine: &dyn Machine) -> Result<Vec<NamedBlock>, Error> {
         Ok((name.at(Side::Source)?, Arc::clone(block)))
     };
     machine.ram().iter().map(named).collect()
+}
+
+fn configuration(context: &Context) -> Result<Configuration, Error> {
+    let name = Name::new(context.machine.machine_type(), "machine")
+        .map_err(|reason| Refused::new(reason.to_string()))
+        .at(Side::Source)?;
+    let capabilities = context.shared.capabilities().validated();
+    let named = |name| Name::new(name, "capability").map_err(|reason| Refused::new(reason.to_string()));
+    let on = capabilities.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| named(name));
+    let names = on.collect::<Result<Vec<_>, _>>().at(Side::Source)?;
+    let capabilities = (!names.is_empty()).then_some(names);
+    Ok(Configuration { capabilities, ..Configuration::of_machine(name) })
 }
 
 struct Driver {
@@ -307,7 +320,7 @@ impl Driver {
         let machine = Arc::clone(&self.context.machine);
         let mut out = Vec::new();
         Header.encode(&mut out);
-        self.configuration()?.encode(&mut out);
+        configuration(&self.context)?.encode(&mut out);
         if return_path {
             for command in [Command::OpenReturnPath, Command::Ping(1), Command::Ping(HELLO)] {
                 Element::Command(command).encode(&mut out);
@@ -336,18 +349,6 @@ impl Driver {
         self.account.set_up(&self.context, total);
         self.context.shared.enter(&*machine, Status::Active);
         Ok(SourceEvent::Done)
-    }
-
-    fn configuration(&self) -> Result<Configuration, Error> {
-        let name = Name::new(self.context.machine.machine_type(), "machine")
-            .map_err(|reason| Refused::new(reason.to_string()))
-            .at(Side::Source)?;
-        let capabilities = self.context.shared.capabilities().validated();
-        let named = |name| Name::new(name, "capability").map_err(|reason| Refused::new(reason.to_string()));
-        let on = capabilities.into_iter().filter(|(_, is_on)| *is_on).map(|(name, _)| named(name));
-        let names = on.collect::<Result<Vec<_>, _>>().at(Side::Source)?;
-        let capabilities = (!names.is_empty()).then_some(names);
-        Ok(Configuration { capabilities, ..Configuration::of_machine(name) })
     }
 
     fn start_ear(&mut self) -> Result<(), Error> {
@@ -520,7 +521,7 @@ impl Driver {
 
     fn send_devices(&mut self) -> Result<SourceEvent, Error> {
         let mut out = Vec::new();
-        let configuration = self.configuration()?.description();
+        let configuration = configuration(&self.context)?.description();
         let registry = self.context.machine.registry();
         let early = std::mem::take(&mut self.early_devices);
         let (description, times) = save_devices(registry, early, self.before, configuration, &mut out)?;

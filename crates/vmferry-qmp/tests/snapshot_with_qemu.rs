@@ -1,0 +1,136 @@
+//! Background snapshots of ours in real QEMUs, and theirs here: machine `none` with 1 MiB of RAM, which both have.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod kit;
+#[path = "../../vmferry/tests/machine/mod.rs"]
+mod machine;
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use kit::{PATIENCE, Qemu};
+use machine::{TestMachine, Walker};
+use serde_json::{Value, json};
+use vmferry::channel::Uri;
+use vmferry::control::{Capabilities, RunState};
+use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
+use vmferry_qmp::Client;
+use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
+
+const VERSIONS: [&str; 4] = ["5.2", "7.2", "10.0", "11.1"];
+const BYTES: usize = 1 << 20;
+
+/// QEMU's `timer` section, as `docs/spec/stream.md` section 12 has it.
+#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[vmstate(name = "timer", version = 2)]
+struct TimerImage {
+    cpu_ticks_offset: i64,
+    #[vmstate(unused = 8)]
+    _reserved: (),
+    cpu_clock_offset: i64,
+}
+
+#[derive(Debug, Default)]
+struct Timer(TimerImage);
+
+impl Migrate for Timer {
+    type Image = TimerImage;
+    type Props = ();
+
+    fn props(&self) {}
+
+    fn snapshot(&self) -> Result<TimerImage, Refused> {
+        Ok(self.0)
+    }
+
+    fn template(&self) -> Result<TimerImage, Refused> {
+        Ok(self.0)
+    }
+
+    fn restore(&mut self, image: TimerImage, _: &Versions) -> Result<(), Refused> {
+        self.0 = image;
+        Ok(())
+    }
+}
+
+fn machine(run_state: RunState) -> Arc<TestMachine> {
+    let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+    registry.register(Place::default(), Arc::new(Mutex::new(Timer::default()))).unwrap();
+    let walker = Arc::new(Mutex::new(Walker::default()));
+    TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry)
+}
+
+fn wait_for(client: &mut Client, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        if reply["status"] == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{reply}");
+        std::thread::yield_now();
+    }
+}
+
+/// RAM of a QEMU.
+fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
+    let path = folder.join("memory");
+    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
+    std::fs::read(path).unwrap()
+}
+
+/// Every QEMU loads what a running guest of ours left on a file, the same as one of ours does; and makes an image of
+/// it, which loads here.
+#[test]
+fn images_go_to_a_real_qemu_and_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = machine(RunState::Running);
+    let outgoing = Migration::new(source.clone());
+    let capabilities = Capabilities { background_snapshot: true, ..Capabilities::default() };
+    if let Err(error) = outgoing.set_capabilities(capabilities) {
+        println!("skipped: {error}");
+        return;
+    }
+    source.wait_for_passes(2);
+    source.pause_us.store(0, Ordering::Relaxed);
+    let image = folder.path().join("image");
+    outgoing.migrate(&Uri::File { path: image.clone(), offset: 0 }).unwrap();
+    outgoing.wait().unwrap();
+    assert_eq!(source.run_state(), RunState::Running);
+    let expected = loaded(&image);
+    assert!(expected.iter().any(|octet| *octet != 0));
+    for version in VERSIONS {
+        let uri = format!("exec:cat {}", image.display());
+        let Some(qemu) = Qemu::start_with(version, &["-m", "1M", "-incoming", &uri]) else { continue };
+        let mut client = Client::connect(&qemu.path).unwrap();
+        wait_for(&mut client, "completed");
+        assert!(memory_of(&mut client, folder.path()) == expected, "{version}");
+        if version == "5.2" {
+            // It cannot make one.
+            continue;
+        }
+        let capabilities = json!({"capabilities": [{"capability": "background-snapshot", "state": true}]});
+        if let Err(error) = client.execute("migrate-set-capabilities", capabilities) {
+            println!("skipped: {version}: {error}");
+            continue;
+        }
+        // A guest that never ran makes it abort.
+        client.execute("cont", Value::Null).unwrap();
+        let theirs = folder.path().join(version);
+        client.execute("migrate", json!({"uri": format!("exec:cat > {}", theirs.display())})).unwrap();
+        wait_for(&mut client, "completed");
+        assert!(loaded(&theirs) == expected, "{version}");
+    }
+}
+
+/// What is in the memory of one of ours that loaded an image.
+fn loaded(image: &Path) -> Vec<u8> {
+    let here = machine(RunState::InMigrate);
+    let incoming = Migration::new(here.clone());
+    let uri = Uri::File { path: image.to_owned(), offset: 0 };
+    incoming.incoming(&uri, Incoming { autostart: false }).unwrap();
+    incoming.wait().unwrap();
+    here.memory()
+}
