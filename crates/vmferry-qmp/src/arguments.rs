@@ -63,6 +63,10 @@ impl Arguments {
         }
     }
 
+    pub(crate) fn u64(&mut self, name: &'static str) -> Result<u64, CommandError> {
+        self.optional_u64(name)?.ok_or_else(|| self.missing(name))
+    }
+
     pub(crate) fn optional_list(&mut self, name: &'static str) -> Result<Option<Vec<Value>>, CommandError> {
         match self.take(name) {
             None => Ok(None),

@@ -7,6 +7,7 @@ use std::thread;
 
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_limit::VcpuDirtyLimit;
 use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry::{Error, Incoming, Migration};
 use vmstate::machine::DeviceType;
@@ -126,6 +127,18 @@ impl<G: Guest> Monitor for EngineMonitor<G> {
 
     fn dirty_rate(&self) -> DirtyRate {
         self.migration.dirty_rate()
+    }
+
+    fn set_vcpu_dirty_limit(&self, vcpu: Option<u64>, mb_per_s: u64) -> Result<(), CommandError> {
+        Ok(self.migration.set_vcpu_dirty_limit(vcpu, mb_per_s)?)
+    }
+
+    fn cancel_vcpu_dirty_limit(&self, vcpu: Option<u64>) -> Result<(), CommandError> {
+        Ok(self.migration.cancel_vcpu_dirty_limit(vcpu)?)
+    }
+
+    fn vcpu_dirty_limits(&self) -> Vec<VcpuDirtyLimit> {
+        self.migration.vcpu_dirty_limits()
     }
 
     fn listening(&self) -> Option<Uri> {

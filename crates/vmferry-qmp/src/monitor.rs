@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_limit::VcpuDirtyLimit;
 use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmstate::machine::{DeviceType, MachineType};
 
@@ -69,6 +70,21 @@ pub trait Monitor: Send + Sync {
 
     /// The last such measurement.
     fn dirty_rate(&self) -> DirtyRate;
+
+    /// Limits what one vCPU, or each, may dirty, in MiB per second; 0 lifts the limit.
+    ///
+    /// # Errors
+    /// The vCPUs have no dirty rings, there is no such vCPU, or a migration limits them itself.
+    fn set_vcpu_dirty_limit(&self, vcpu: Option<u64>, mb_per_s: u64) -> Result<(), CommandError>;
+
+    /// Lifts the limit of one vCPU, or of all.
+    ///
+    /// # Errors
+    /// There is no such vCPU, or a migration limits them itself.
+    fn cancel_vcpu_dirty_limit(&self, vcpu: Option<u64>) -> Result<(), CommandError>;
+
+    /// The vCPUs that are limited.
+    fn vcpu_dirty_limits(&self) -> Vec<VcpuDirtyLimit>;
 
     /// Where an incoming migration listens, with the port that the kernel chose.
     fn listening(&self) -> Option<Uri>;

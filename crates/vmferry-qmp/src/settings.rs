@@ -120,6 +120,13 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     word!("multifd-compression", MultifdCompression, multifd.compression),
     small!("multifd-zlib-level", 0..=MultifdParameters::ZLIB_LEVEL_MAX, multifd.zlib_level),
     small!("multifd-zstd-level", 0..=MultifdParameters::ZSTD_LEVEL_MAX, multifd.zstd_level),
+    parameter!(
+        "x-vcpu-dirty-limit-period",
+        Accepts::Int(1, Parameters::VCPU_DIRTY_LIMIT_PERIOD_MAX_MS, "milliseconds"),
+        Int,
+        vcpu_dirty_limit_period_ms
+    ),
+    parameter!("vcpu-dirty-limit", Accepts::Int(1, u64::MAX, "MB/s"), Int, vcpu_dirty_limit_mb_per_s),
     word!("zero-page-detection", ZeroPageDetection, zero_page_detection),
     parameter!("direct-io", Accepts::Bool, Bool, direct_io),
     parameter!("xbzrle-cache-size", Accepts::PowerOfTwo(4096, "bytes"), Int, xbzrle_cache_bytes),
@@ -236,6 +243,7 @@ pub(crate) const CAPABILITIES: &[Capability] = &[
     capability!("multifd", multifd),
     capability!("background-snapshot", background_snapshot),
     capability!("zero-copy-send", zero_copy_send),
+    capability!("dirty-limit", dirty_limit),
     capability!("mapped-ram", mapped_ram),
 ];
 
@@ -324,6 +332,8 @@ mod tests {
             (json!({"x-ferry-total-time-action": "postcopy"}), "one of cancel, pause, found 'postcopy'"),
             (json!({"multifd-channels": 256}), "1 to 255, found 256"),
             (json!({"multifd-compression": "lz4"}), "one of none, zlib, zstd, found 'lz4'"),
+            (json!({"x-vcpu-dirty-limit-period": 1001}), "1 to 1000 milliseconds, found 1001"),
+            (json!({"vcpu-dirty-limit": 0}), "1 to 18446744073709551615 MB/s, found 0"),
             (json!({"downtime-limit": 2_000_001}), "0 to 2000000 milliseconds, found 2000001"),
         ] {
             let error = update(arguments).unwrap_err();

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod kit;
 #[path = "../../vmferry/tests/machine/mod.rs"]
 mod machine;
 
@@ -296,4 +297,54 @@ fn a_descriptor_from_getfd_carries_a_migration() {
     pair.source.execute("migrate", json!({"uri": "fd:m"}));
     assert_eq!(pair.source.events_to_the_end().last().map(String::as_str), Some("completed"));
     assert_eq!(drained.join().unwrap()[..4], *b"QEVM");
+}
+
+/// What a machine without dirty rings answers: whether a command is accepted.
+fn dirty_limit_answers(client: &mut Client) -> Vec<(String, bool)> {
+    let capabilities = |names: &[&str]| {
+        let on = |name: &&str| json!({ "capability": name, "state": true });
+        json!({ "capabilities": names.iter().map(on).collect::<Vec<_>>() })
+    };
+    let mut answers = Vec::new();
+    for (command, arguments) in [
+        ("migrate-set-capabilities", capabilities(&["dirty-limit"])),
+        ("migrate-set-capabilities", capabilities(&["dirty-limit", "auto-converge"])),
+        ("set-vcpu-dirty-limit", json!({"dirty-rate": 10})),
+        ("set-vcpu-dirty-limit", json!({"dirty-rate": 10, "cpu-index": 0})),
+        ("set-vcpu-dirty-limit", json!({"cpu-index": 0})),
+        ("set-vcpu-dirty-limit", json!({"dirty-rate": "10"})),
+        ("cancel-vcpu-dirty-limit", json!({})),
+        ("cancel-vcpu-dirty-limit", json!({"cpu-index": 7})),
+        ("cancel-vcpu-dirty-limit", json!({"dirty-rate": 7})),
+        ("query-vcpu-dirty-limit", json!({})),
+        ("query-vcpu-dirty-limit", json!({"cpu-index": 0})),
+        ("migrate-set-parameters", json!({"vcpu-dirty-limit": 0})),
+        ("migrate-set-parameters", json!({"vcpu-dirty-limit": 1_u64 << 63})),
+        ("migrate-set-parameters", json!({"x-vcpu-dirty-limit-period": 0})),
+        ("migrate-set-parameters", json!({"x-vcpu-dirty-limit-period": 1001})),
+        ("migrate-set-parameters", json!({"x-vcpu-dirty-limit-period": 5})),
+    ] {
+        let accepted = match client.execute(command, arguments.clone()) {
+            Ok(_) => true,
+            Err(ClientError::Refused { .. }) => false,
+            Err(other) => panic!("{other}"),
+        };
+        answers.push((format!("{command} {arguments}"), accepted));
+    }
+    answers
+}
+
+#[test]
+fn a_machine_without_dirty_rings_answers_as_qemu_does() {
+    let mut pair = pair(Incoming::default(), "test-1.0");
+    let defaults = pair.source.execute("query-migrate-parameters", Value::Null);
+    let Some(qemu) = kit::Qemu::start("10.0") else { return };
+    let mut client = Client::connect(&qemu.path).unwrap();
+    let theirs = client.execute("query-migrate-parameters", Value::Null).unwrap();
+    for name in ["vcpu-dirty-limit", "x-vcpu-dirty-limit-period"] {
+        assert!(!defaults[name].is_null());
+        assert_eq!(defaults[name], theirs[name], "{name}");
+    }
+    assert_eq!(dirty_limit_answers(&mut pair.source.client), dirty_limit_answers(&mut client));
+    assert_eq!(pair.source.execute("query-vcpu-dirty-limit", Value::Null), json!([]));
 }

@@ -425,3 +425,26 @@ fn a_socket_in_use_is_refused_and_one_left_behind_replaced() {
     assert!(matches!(refused, Err(ServerError::Listen { .. })), "{refused:?}");
     assert_eq!(std::fs::read(&file).unwrap(), b"content");
 }
+
+#[test]
+fn dirty_limits_reach_the_machine_as_they_were_said() {
+    let served = serve();
+    let mut client = client(&served);
+    for (command, arguments) in [
+        ("set-vcpu-dirty-limit", json!({"dirty-rate": 10})),
+        ("set-vcpu-dirty-limit", json!({"dirty-rate": -1, "cpu-index": 3})),
+        ("cancel-vcpu-dirty-limit", json!({"cpu-index": 3})),
+        ("cancel-vcpu-dirty-limit", json!({})),
+    ] {
+        assert_eq!(client.execute(command, arguments).unwrap(), json!({}));
+    }
+    let calls = [
+        "set-vcpu-dirty-limit None 10",
+        "set-vcpu-dirty-limit Some(3) 18446744073709551615",
+        "cancel-vcpu-dirty-limit Some(3)",
+        "cancel-vcpu-dirty-limit None",
+    ];
+    assert_eq!(*served.mock.calls.lock().unwrap(), calls);
+    let limits = client.execute("query-vcpu-dirty-limit", Value::Null).unwrap();
+    assert_eq!(limits, json!([{"cpu-index": 1, "limit-rate": u64::MAX, "current-rate": 15}]));
+}

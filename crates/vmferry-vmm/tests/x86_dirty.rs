@@ -3,6 +3,7 @@
 #![cfg(target_arch = "x86_64")]
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -166,4 +167,81 @@ fn pages_that_are_not_cleared_are_reported_again_and_lost_never() {
     assert_eq!(guest.sync().0, pages(1003, 1, 1));
     assert!(log.clear(0, (MEMORY / 4096) as usize, 1).is_err());
     assert!(log.clear(1, 0, 1).is_err());
+}
+
+#[test]
+fn the_rings_tell_what_a_vcpu_dirties_beside_the_log_and_without_it() {
+    let Some(guest) = Writer::boot(Some(1024)) else { return };
+    let rings = guest.host.machine.vcpu_dirty_rings().unwrap();
+    assert_eq!((rings.vcpus(), rings.ring_bytes()), (1, 4 << 20));
+    let log = guest.host.machine.dirty_log();
+    let dirtied = |count: u64| {
+        let before = rings.dirtied_pages().unwrap()[0];
+        guest.write(2000, 1, count);
+        rings.dirtied_pages().unwrap()[0] - before
+    };
+    assert_eq!(dirtied(100), 0, "nobody counts");
+    rings.count(true).unwrap();
+    // All that was written before protected pages may be written by the way.
+    rings.dirtied_pages().unwrap();
+    // More than a ring has, and the mailbox; at each ring that is full, a page is written on both sides of it.
+    let many = dirtied(5000);
+    assert!((5001..5050).contains(&many), "{many}");
+    log.start().unwrap();
+    assert_eq!(dirtied(700), 701);
+    guest.sync();
+    log.stop();
+    assert_eq!(dirtied(300), 301, "the end of the log is not that of the count");
+    log.start().unwrap();
+    rings.count(false).unwrap();
+    guest.write(4000, 1, 200);
+    assert_eq!(guest.sync().0, pages(4000, 1, 200), "the end of the count is not that of the log");
+    log.stop();
+    assert_eq!(dirtied(100), 0);
+}
+
+#[test]
+fn a_vcpu_with_a_sleep_is_held_up_whenever_its_ring_is_full() {
+    let Some(guest) = Writer::boot(Some(1024)) else { return };
+    let rings = guest.host.machine.vcpu_dirty_rings().unwrap();
+    rings.count(true).unwrap();
+    rings.set_sleep(0, Duration::from_millis(100));
+    let (begun, before) = (Instant::now(), guest.host.machine.dirty_ring_full_exits());
+    guest.write(4000, 1, 8 * 1024);
+    let full = guest.host.machine.dirty_ring_full_exits() - before;
+    assert!(full >= 4, "{full}");
+    assert!(begun.elapsed() >= Duration::from_millis(100) * u32::try_from(full).unwrap());
+    // A sleep that would last for longer than the test ends when it is taken back.
+    rings.set_sleep(0, Duration::from_secs(3600));
+    let before = guest.host.machine.dirty_ring_full_exits();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while guest.host.machine.dirty_ring_full_exits() == before {
+                thread::sleep(Duration::from_millis(1));
+            }
+            rings.set_sleep(0, Duration::ZERO);
+        });
+        let ram = &guest.host.machine.ram()[0];
+        let start = layout::RAM.0 + 4000 * 4096;
+        let turn = guest.turn.get() + 1;
+        for (at, word) in [(0, start), (8, 4096), (16, start + 4096 * 4096), (24, turn)] {
+            ram.write(MAILBOX + at, &word.to_le_bytes()).unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut done = [0; 8];
+        while u64::from_le_bytes(done) != turn {
+            assert!(Instant::now() < deadline, "the guest sleeps on");
+            thread::sleep(Duration::from_millis(1));
+            ram.read(MAILBOX + 32, &mut done).unwrap();
+        }
+        guest.turn.set(turn);
+    });
+    rings.count(false).unwrap();
+}
+
+#[test]
+fn a_machine_without_rings_says_what_it_needs() {
+    let Some(guest) = Writer::boot(None) else { return };
+    let Err(refused) = guest.host.machine.vcpu_dirty_rings() else { panic!("there are rings") };
+    assert!(refused.to_string().contains("dirty-ring-size"), "{refused}");
 }

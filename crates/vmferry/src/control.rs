@@ -8,6 +8,7 @@ mod multifd;
 use std::fmt;
 
 use crate::convergence::{OvertimeAction, Settings, ThrottleParameters};
+use crate::dirty_limit::DirtyLimitStats;
 use crate::memory::TARGET_PAGE_BYTES;
 use crate::source::background;
 
@@ -26,6 +27,10 @@ pub struct Parameters {
     pub avail_switchover_bandwidth: u64,
     /// How capability `auto-converge` throttles the vCPUs.
     pub throttle: ThrottleParameters,
+    /// How often the dirty rate of vCPUs that have a limit is looked at, in milliseconds, 1 to 1000. Default 1000.
+    pub vcpu_dirty_limit_period_ms: u64,
+    /// What capability `dirty-limit` lets each vCPU dirty, in MiB per second, 1 or more. Default 1.
+    pub vcpu_dirty_limit_mb_per_s: u64,
     /// Longest pause that a guest is given that does not converge, in milliseconds, 0 ..= 2 000 000: the limit is
     /// doubled each time that it stalls, up to this. 0, the default, is no such ramp. Our own.
     pub downtime_limit_max_ms: u64,
@@ -45,6 +50,9 @@ impl Parameters {
     /// Largest accepted `downtime-limit`, in milliseconds.
     pub const DOWNTIME_LIMIT_MAX_MS: u64 = 2_000_000;
 
+    /// Largest accepted `x-vcpu-dirty-limit-period`, in milliseconds.
+    pub const VCPU_DIRTY_LIMIT_PERIOD_MAX_MS: u64 = 1000;
+
     /// What the model of convergence goes by.
     #[must_use]
     pub fn convergence(&self, capabilities: &Capabilities) -> Settings {
@@ -52,7 +60,8 @@ impl Parameters {
             downtime_limit_ms: self.downtime_limit_ms,
             downtime_limit_max_ms: self.downtime_limit_max_ms,
             avail_switchover_bandwidth: self.avail_switchover_bandwidth,
-            throttle: capabilities.auto_converge.then_some(self.throttle),
+            throttle: (capabilities.auto_converge || capabilities.dirty_limit).then_some(self.throttle),
+            dirty_limit_mb_per_s: capabilities.dirty_limit.then_some(self.vcpu_dirty_limit_mb_per_s),
             total_time_limit_ms: self.total_time_limit_ms,
         }
     }
@@ -70,6 +79,13 @@ impl Parameters {
         }
         if let Some(fault) = self.throttle.fault() {
             return Some(fault);
+        }
+        if !(1..=Self::VCPU_DIRTY_LIMIT_PERIOD_MAX_MS).contains(&self.vcpu_dirty_limit_period_ms) {
+            let (found, most) = (self.vcpu_dirty_limit_period_ms, Self::VCPU_DIRTY_LIMIT_PERIOD_MAX_MS);
+            return Some(format!("x-vcpu-dirty-limit-period is {found} ms; accepted are 1 to {most} ms"));
+        }
+        if self.vcpu_dirty_limit_mb_per_s == 0 {
+            return Some("vcpu-dirty-limit is 0 MB/s; accepted is 1 or more".to_owned());
         }
         if !self.xbzrle_cache_bytes.is_power_of_two() || self.xbzrle_cache_bytes < TARGET_PAGE_BYTES {
             let found = self.xbzrle_cache_bytes;
@@ -89,6 +105,8 @@ impl Default for Parameters {
             xbzrle_cache_bytes: 64 << 20,
             avail_switchover_bandwidth: 0,
             throttle: ThrottleParameters::default(),
+            vcpu_dirty_limit_period_ms: 1000,
+            vcpu_dirty_limit_mb_per_s: 1,
             downtime_limit_max_ms: 0,
             total_time_limit_ms: 0,
             overtime_action: OvertimeAction::default(),
@@ -123,6 +141,10 @@ pub struct Capabilities {
     /// The image of one instant is sent while the guest runs on, here; the source's alone. Needs a kernel that makes
     /// writers wait (userfaultfd). Default off.
     pub background_snapshot: bool,
+    /// The vCPUs of a guest that does not converge are limited to what each may dirty
+    /// ([`Parameters::vcpu_dirty_limit_mb_per_s`]); in place of `auto-converge`; the source's alone, and only where
+    /// the machine has dirty rings. Default off.
+    pub dirty_limit: bool,
 }
 
 impl Capabilities {
@@ -143,6 +165,9 @@ impl Capabilities {
         }
         if let Some(conflict) = background::conflict(&self) {
             return Err(conflict);
+        }
+        if self.dirty_limit && self.auto_converge {
+            return Err("dirty-limit and auto-converge exclude each other".to_owned());
         }
         Ok(())
     }
@@ -165,6 +190,7 @@ impl Default for Capabilities {
             zero_copy_send: false,
             mapped_ram: false,
             background_snapshot: false,
+            dirty_limit: false,
         }
     }
 }
@@ -412,6 +438,8 @@ pub struct MigrationInfo {
     pub ram: RamStats,
     /// Per cent of its time that each vCPU is made to sleep; `None` while they run freely.
     pub cpu_throttle_percent: Option<u8>,
+    /// With capability `dirty-limit`, while vCPUs are limited.
+    pub dirty_limit: Option<DirtyLimitStats>,
     /// The last rounds brought no progress: with these settings the guest does not converge.
     pub is_stalled: bool,
     /// With capability `xbzrle`, at the source.

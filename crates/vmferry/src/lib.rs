@@ -71,6 +71,7 @@ pub mod control;
 pub mod convergence;
 mod destination;
 pub mod dirty;
+pub mod dirty_limit;
 pub mod dirty_rate;
 mod error;
 mod machine;

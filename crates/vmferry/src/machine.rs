@@ -6,6 +6,7 @@ use vmstate::{Refused, Registry};
 
 use crate::control::{Event, RunState};
 use crate::dirty::DirtyLog;
+use crate::dirty_limit::VcpuDirtyRings;
 use crate::memory::RamBlock;
 
 /// First section id that is free for a machine's devices, what [`Registry::new`] is to be given: the ids below belong
@@ -81,6 +82,15 @@ pub trait Machine: Send + Sync + 'static {
     fn throttle(&self, percent: u8) -> Result<(), Refused> {
         let _ = percent;
         Err(Refused::new("this machine cannot throttle its vCPUs"))
+    }
+
+    /// The dirty rings of the vCPUs, by which each can be limited in what it dirties.
+    ///
+    /// # Errors
+    ///
+    /// The machine has none: capability `dirty-limit` and `set-vcpu-dirty-limit` are refused.
+    fn vcpu_dirty_rings(&self) -> Result<&dyn VcpuDirtyRings, Refused> {
+        Err(Refused::new("this machine has no dirty rings"))
     }
 
     /// Passes an event of the migration to the control plane. Must not block.

@@ -13,6 +13,7 @@ use vmstate::{Refused, Registry};
 use crate::channel::{Descriptors, Interrupt, Listener, Transport, Uri, open};
 use crate::control::{Capabilities, MigrationInfo, Parameters, RunState, Status};
 use crate::destination;
+use crate::dirty_limit::{self, DirtyLimiter, VcpuDirtyLimit};
 use crate::dirty_rate::{self, DirtyRate, DirtyRateMode, DirtyRateRequest, DirtyRateStatus};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
@@ -44,6 +45,7 @@ pub struct Migration {
     machine: Arc<dyn Machine>,
     shared: Arc<Shared>,
     descriptors: Descriptors,
+    limiter: Arc<DirtyLimiter>,
     attempt: Mutex<Option<Attempt>>,
 }
 
@@ -65,12 +67,9 @@ impl Migration {
     /// The migrations of `machine`.
     #[must_use]
     pub fn new(machine: Arc<dyn Machine>) -> Self {
-        Self {
-            machine,
-            shared: Arc::new(Shared::default()),
-            descriptors: Descriptors::default(),
-            attempt: Mutex::new(None),
-        }
+        let shared = Arc::new(Shared::default());
+        let limiter = DirtyLimiter::new(Arc::clone(&machine), Arc::clone(&shared));
+        Self { machine, shared, descriptors: Descriptors::default(), limiter, attempt: Mutex::new(None) }
     }
 
     /// Descriptors that `fd:` addresses name.
@@ -125,6 +124,9 @@ impl Migration {
             let refused = |error| state(format!("background-snapshot cannot be turned on: {error}"));
             guard::probe(self.machine.ram()).map_err(refused)?;
         }
+        if capabilities.dirty_limit {
+            self.machine.vcpu_dirty_rings().map_err(|refused| dirty_limit::refusal(&refused))?;
+        }
         *self.shared.capabilities() = capabilities;
         Ok(())
     }
@@ -133,7 +135,41 @@ impl Migration {
     #[must_use]
     pub fn info(&self) -> MigrationInfo {
         let info = self.shared.info().clone();
-        MigrationInfo { blocked_reasons: self.machine.registry().blocked_reasons(), ..info }
+        let dirty_limit = self.capabilities().dirty_limit.then(|| self.limiter.stats()).flatten();
+        MigrationInfo { blocked_reasons: self.machine.registry().blocked_reasons(), dirty_limit, ..info }
+    }
+
+    /// Limits what one vCPU, or each, may dirty, in MiB per second; 0 lifts the limit.
+    ///
+    /// # Errors
+    ///
+    /// The machine has no dirty rings or no such vCPU, or a migration with capability `dirty-limit` runs.
+    pub fn set_vcpu_dirty_limit(&self, vcpu: Option<u64>, mb_per_s: u64) -> Result<(), Error> {
+        self.change_dirty_limit(vcpu, (mb_per_s > 0).then_some(mb_per_s))
+    }
+
+    /// Lifts the limit of one vCPU, or of all; nothing if there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such vCPU, or a migration with capability `dirty-limit` runs.
+    pub fn cancel_vcpu_dirty_limit(&self, vcpu: Option<u64>) -> Result<(), Error> {
+        self.change_dirty_limit(vcpu, None)
+    }
+
+    fn change_dirty_limit(&self, vcpu: Option<u64>, limit_mb_per_s: Option<u64>) -> Result<(), Error> {
+        // Nobody begins a migration while this is held.
+        let _attempt = self.attempt();
+        if self.capabilities().dirty_limit && self.shared.info().status.is_running() {
+            return Err(state("a migration that limits the vCPUs itself (dirty-limit) runs"));
+        }
+        self.limiter.set(vcpu, limit_mb_per_s)
+    }
+
+    /// The vCPUs that are limited in what they may dirty.
+    #[must_use]
+    pub fn vcpu_dirty_limits(&self) -> Vec<VcpuDirtyLimit> {
+        self.limiter.limits()
     }
 
     /// Starts to measure how fast the guest dirties its memory, and returns; [`Migration::dirty_rate`] has the result.
@@ -242,6 +278,7 @@ impl Migration {
             gate: Arc::clone(&gate),
             heard,
             tell: tell.clone(),
+            limiter: Arc::clone(&self.limiter),
             started,
             frozen: Some(frozen),
         };
@@ -353,6 +390,12 @@ impl Migration {
     fn reset(&self, incoming: bool) {
         *self.shared.info() = MigrationInfo { incoming, ..MigrationInfo::default() };
         self.shared.enter(&*self.machine, Status::Setup);
+    }
+}
+
+impl Drop for Migration {
+    fn drop(&mut self) {
+        self.limiter.lift();
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_limit::VcpuDirtyLimit;
 use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::DeviceType;
@@ -104,6 +105,18 @@ impl Monitor for Scripted {
 
     fn dirty_rate(&self) -> DirtyRate {
         DirtyRate::default()
+    }
+
+    fn set_vcpu_dirty_limit(&self, _: Option<u64>, _: u64) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    fn cancel_vcpu_dirty_limit(&self, _: Option<u64>) -> Result<(), CommandError> {
+        Ok(())
+    }
+
+    fn vcpu_dirty_limits(&self) -> Vec<VcpuDirtyLimit> {
+        Vec::new()
     }
 
     fn listening(&self) -> Option<Uri> {

@@ -10,6 +10,7 @@
 //! | `active`, `device`, `cancelling` | `status`, `total-time`, `setup-time`, `expected-downtime`, `ram` |
 //! | `completed` | the same, with `downtime` for `expected-downtime` |
 //! | these two, while the vCPUs are throttled | `cpu-throttle-percentage` as well |
+//! | these two, with capability `dirty-limit`, while vCPUs are limited | `dirty-limit-throttle-time-per-round`, `dirty-limit-ring-full-time` as well |
 //! | these two, with capability `xbzrle` | `xbzrle-cache` as well |
 //!
 //! Members of our own, with any status but `none`: `x-ferry-owner` (`source`, `destination` or `unknown`),
@@ -94,6 +95,10 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
         add("ram", ram(&info.ram, info.status));
         if let Some(percent) = info.cpu_throttle_percent {
             add("cpu-throttle-percentage", json!(percent));
+        }
+        if let Some(stats) = info.dirty_limit {
+            add("dirty-limit-throttle-time-per-round", json!(stats.throttle_time_per_round_us));
+            add("dirty-limit-ring-full-time", json!(stats.ring_full_time_us));
         }
         if let Some(stats) = &info.xbzrle {
             add("xbzrle-cache", xbzrle_cache(stats));

@@ -3,6 +3,7 @@
 //! Source: `docs/spec/control.md` section 2. A command takes its arguments apart completely before it acts.
 
 mod descriptors;
+mod dirty_limit;
 mod dirty_rate;
 mod introspection;
 mod machine;
@@ -50,6 +51,9 @@ const COMMANDS: &[(&str, Run)] = &[
     ("query-migrate-capabilities", settings::query_capabilities),
     ("calc-dirty-rate", dirty_rate::calc),
     ("query-dirty-rate", dirty_rate::query),
+    ("set-vcpu-dirty-limit", dirty_limit::set),
+    ("cancel-vcpu-dirty-limit", dirty_limit::cancel),
+    ("query-vcpu-dirty-limit", dirty_limit::query),
     ("getfd", descriptors::getfd),
     ("closefd", descriptors::closefd),
     ("query-machines", machine_types::query_machines),

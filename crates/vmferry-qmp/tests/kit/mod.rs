@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
+use vmferry::dirty_limit::VcpuDirtyLimit;
 use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
 use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::{DeviceType, MachineFamily, MachineVersion};
@@ -153,6 +154,20 @@ impl Monitor for Mock {
 
     fn dirty_rate(&self) -> DirtyRate {
         DirtyRate::default()
+    }
+
+    fn set_vcpu_dirty_limit(&self, vcpu: Option<u64>, mb_per_s: u64) -> Result<(), CommandError> {
+        self.note(format!("set-vcpu-dirty-limit {vcpu:?} {mb_per_s}"));
+        Ok(())
+    }
+
+    fn cancel_vcpu_dirty_limit(&self, vcpu: Option<u64>) -> Result<(), CommandError> {
+        self.note(format!("cancel-vcpu-dirty-limit {vcpu:?}"));
+        Ok(())
+    }
+
+    fn vcpu_dirty_limits(&self) -> Vec<VcpuDirtyLimit> {
+        vec![VcpuDirtyLimit { vcpu: 1, limit_mb_per_s: u64::MAX, current_mb_per_s: 15 }]
     }
 
     fn listening(&self) -> Option<Uri> {

@@ -13,6 +13,7 @@ use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
 use vmferry::dirty::{DirtyLog, SoftDirtyLog};
+use vmferry::dirty_limit::VcpuDirtyRings;
 use vmferry::memory::{MappedBlock, RamBlock};
 use vmstate::machine::{MachineType, SettingError, Settings};
 use vmstate::{Place, Refused, Registry};
@@ -302,6 +303,10 @@ impl Machine for FerryVirt {
     fn throttle(&self, percent: u8) -> Result<(), Refused> {
         self.lifecycle.control.throttle.set(percent);
         Ok(())
+    }
+
+    fn vcpu_dirty_rings(&self) -> Result<&dyn VcpuDirtyRings, Refused> {
+        Err(Refused::new("a vCPU of the soft CPU has no dirty ring: run a guest by --accel kvm,dirty-ring-size=4096"))
     }
 
     fn emit(&self, event: Event) {

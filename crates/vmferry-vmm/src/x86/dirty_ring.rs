@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The cost is that of what was dirtied, not of the memory's size. A vCPU whose ring is full leaves the guest
-//! (`KVM_EXIT_DIRTY_RING_FULL`) and harvests, so a guest that dirties faster than the log is read is held up.
+//! (`KVM_EXIT_DIRTY_RING_FULL`) and harvests its own, so a guest that dirties faster than the log is read is held up;
+//! one whose dirty rate is limited sleeps there as well.
 //!
 //! Marks are set, entries reset and marks taken under one lock: a mark that was taken while its page was not protected
 //! yet would lose the writes in between.
@@ -15,12 +16,15 @@
 //! Linux 5.11.
 
 use std::io;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kvm_bindings::{KVM_CAP_DIRTY_LOG_RING, kvm_enable_cap};
 use kvm_ioctls::{VcpuFd, VmFd};
 use vmferry::dirty::{DirtyLog, PageSet};
+use vmferry::dirty_limit::VcpuDirtyRings;
+use vmferry::memory::TARGET_PAGE_BYTES;
 
 use super::kvm::ioctls::reset_dirty_rings;
 use super::kvm::mapping::VcpuMapping;
@@ -72,6 +76,8 @@ struct Ring {
     entries: u32,
     /// The entry that comes next, counted without end.
     next: u32,
+    /// Entries that were harvested so far.
+    dirtied: u64,
 }
 
 impl Ring {
@@ -91,6 +97,7 @@ impl Ring {
             self.next = self.next.wrapping_add(1);
             harvested += 1;
         }
+        self.dirtied += u64::from(harvested);
         harvested
     }
 }
@@ -100,6 +107,10 @@ impl Ring {
 pub(crate) struct KvmDirtyRing {
     vm: Arc<VmFd>,
     slots: Vec<Arc<Slot>>,
+    /// Entries of a ring.
+    entries: u32,
+    /// How long each vCPU sleeps when its ring is full, in microseconds.
+    sleeps: Vec<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -109,6 +120,14 @@ struct State {
     /// A bit a page, one vector a slot.
     marks: Vec<Vec<u64>>,
     full_exits: u64,
+    users: Users,
+}
+
+/// Who wants the guest's writes to be noted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Users {
+    log: bool,
+    dirty_limit: bool,
 }
 
 impl KvmDirtyRing {
@@ -124,25 +143,35 @@ impl KvmDirtyRing {
         entries: u32,
     ) -> io::Result<Self> {
         let bytes = entries as usize * ENTRY_BYTES as usize;
-        let ring = |vcpu| Ok(Ring { mapping: VcpuMapping::new(vcpu, FIRST_PAGE, bytes)?, entries, next: 0 });
-        let rings = vcpus.into_iter().map(ring).collect::<io::Result<_>>()?;
+        let ring =
+            |vcpu| Ok(Ring { mapping: VcpuMapping::new(vcpu, FIRST_PAGE, bytes)?, entries, next: 0, dirtied: 0 });
+        let rings = vcpus.into_iter().map(ring).collect::<io::Result<Vec<_>>>()?;
+        let sleeps = rings.iter().map(|_| AtomicU64::new(0)).collect();
         let marks = slots.iter().map(|slot| vec![0; slot.pages().div_ceil(64)]).collect();
-        Ok(Self { vm: Arc::clone(vm), slots, state: Mutex::new(State { rings, marks, full_exits: 0 }) })
+        let state = Mutex::new(State { rings, marks, full_exits: 0, users: Users::default() });
+        Ok(Self { vm: Arc::clone(vm), slots, entries, sleeps, state })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Empties the rings: for a vCPU whose ring is full.
+    /// Empties the ring of a vCPU that is full; the vCPU is to sleep before it goes on ([`Self::sleep_of`]).
     ///
     /// # Errors
     ///
     /// The kernel's.
-    pub(crate) fn ring_is_full(&self) -> io::Result<()> {
+    pub(crate) fn ring_is_full(&self, vcpu: usize) -> io::Result<()> {
         let mut state = self.state();
         state.full_exits += 1;
-        self.harvest(&mut state)
+        // The others' are left alone: those that dirty as fast are to see theirs full as well, and sleep.
+        self.harvest(&mut state, Some(vcpu))
+    }
+
+    /// How long a vCPU sleeps when its ring is full, as of now.
+    pub(crate) fn sleep_of(&self, vcpu: usize) -> Duration {
+        let sleep_us = self.sleeps.get(vcpu).map_or(0, |sleep| sleep.load(Ordering::Relaxed));
+        Duration::from_micros(sleep_us)
     }
 
     /// How often a vCPU had to wait for its ring to be emptied.
@@ -150,10 +179,12 @@ impl KvmDirtyRing {
         self.state().full_exits
     }
 
-    fn harvest(&self, state: &mut State) -> io::Result<()> {
-        let State { rings, marks, full_exits: _ } = state;
+    /// Empties the ring of one vCPU, or all.
+    fn harvest(&self, state: &mut State, only: Option<usize>) -> io::Result<()> {
+        let State { rings, marks, full_exits: _, users: _ } = state;
         let mut harvested = 0;
-        for ring in rings {
+        let chosen = rings.iter_mut().enumerate().filter(|(vcpu, _)| only.is_none_or(|only| only == *vcpu));
+        for (_, ring) in chosen {
             harvested += ring.harvest(|number, page| {
                 let slot = self.slots.iter().position(|slot| slot.number() == number);
                 let word = slot
@@ -166,34 +197,66 @@ impl KvmDirtyRing {
         }
         if harvested > 0 { reset_dirty_rings(&self.vm) } else { Ok(()) }
     }
+
+    /// Lets the kernel note the guest's writes, as long as somebody wants that.
+    fn log_writes(&self, users: Users) -> io::Result<()> {
+        self.slots.iter().try_for_each(|slot| slot.log_writes(users.log || users.dirty_limit))
+    }
+}
+
+impl VcpuDirtyRings for KvmDirtyRing {
+    fn vcpus(&self) -> usize {
+        self.sleeps.len()
+    }
+
+    fn ring_bytes(&self) -> u64 {
+        u64::from(self.entries) * TARGET_PAGE_BYTES
+    }
+
+    fn count(&self, on: bool) -> io::Result<()> {
+        let mut state = self.state();
+        state.users.dirty_limit = on;
+        self.log_writes(state.users)
+    }
+
+    fn dirtied_pages(&self) -> io::Result<Vec<u64>> {
+        let mut state = self.state();
+        self.harvest(&mut state, None)?;
+        Ok(state.rings.iter().map(|ring| ring.dirtied).collect())
+    }
+
+    fn set_sleep(&self, vcpu: usize, sleep: Duration) {
+        if let Some(place) = self.sleeps.get(vcpu) {
+            place.store(u64::try_from(sleep.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
 }
 
 impl DirtyLog for KvmDirtyRing {
     fn start(&self) -> io::Result<()> {
         let mut state = self.state();
-        self.harvest(&mut state)?;
-        for (slot, marks) in self.slots.iter().zip(&mut state.marks) {
-            marks.fill(0);
-            slot.log_writes(true)?;
-        }
+        state.users.log = true;
+        self.log_writes(state.users)?;
+        // What was noted before is known to be dirty.
+        self.harvest(&mut state, None)?;
+        state.marks.iter_mut().for_each(|marks| marks.fill(0));
         Ok(())
     }
 
     fn stop(&self) {
         let mut state = self.state();
-        for slot in &self.slots {
-            if let Err(error) = slot.log_writes(false) {
-                tracing::warn!(%error, "the guest's writes are still logged, which slows it down");
-            }
+        state.users.log = false;
+        if let Err(error) = self.log_writes(state.users) {
+            tracing::warn!(%error, "the guest's writes are still logged, which slows it down");
         }
-        if let Err(error) = self.harvest(&mut state) {
+        if let Err(error) = self.harvest(&mut state, None) {
             tracing::warn!(%error, "the dirty rings are not empty");
         }
     }
 
     fn sync(&self, pages: &mut [PageSet]) -> io::Result<u64> {
         let mut state = self.state();
-        self.harvest(&mut state)?;
+        self.harvest(&mut state, None)?;
         let mut dirty = 0;
         for (marks, set) in state.marks.iter_mut().zip(pages) {
             for (index, word) in marks.iter_mut().enumerate().filter(|(_, word)| **word != 0) {

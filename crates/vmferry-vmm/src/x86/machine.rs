@@ -7,6 +7,7 @@ use kvm_bindings::{CpuId, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_enab
 use kvm_ioctls::{Cap, Kvm, VmFd};
 use vmferry::control::{Event, RunState};
 use vmferry::dirty::DirtyLog;
+use vmferry::dirty_limit::VcpuDirtyRings;
 use vmferry::memory::{MappedBlock, RamBlock};
 use vmferry::{FIRST_DEVICE_SECTION_ID, Machine};
 use vmstate::machine::MachineType;
@@ -378,6 +379,15 @@ impl Machine for FerryX86 {
 
     fn throttle(&self, percent: u8) -> Result<(), Refused> {
         self.throttler.set(percent).map_err(|error| Refused::new(format!("the vCPUs cannot be throttled: {error}")))
+    }
+
+    fn vcpu_dirty_rings(&self) -> Result<&dyn VcpuDirtyRings, Refused> {
+        match &self.log {
+            Log::Ring(ring) => Ok(&**ring),
+            Log::Bitmap(_) => Err(Refused::new(
+                "the vCPUs have no dirty rings: start the machine with --accel kvm,dirty-ring-size=4096",
+            )),
+        }
     }
 
     fn emit(&self, event: Event) {

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kvm_ioctls::VcpuExit;
 use vmm_sys_util::signal::{Killable as _, SIGRTMIN, register_signal_handler};
@@ -19,6 +19,9 @@ use super::kvm::mapping::VcpuMapping;
 use super::state::vcpu::KvmVcpu;
 use crate::run_control::{Halt, RunControl};
 use crate::throttle;
+
+/// How long a vCPU sleeps before it looks whether it still has to.
+const SLEEP_PIECE: Duration = Duration::from_millis(50);
 
 /// The way to get the vCPUs out of their guest.
 #[derive(Debug)]
@@ -92,7 +95,7 @@ impl VcpuThreads {
                 let Some(page) = kicker.pages.get(index) else { return };
                 while work.control.park() {
                     set_immediate_exit(page, false);
-                    let halt = run(&mut lock(&vcpu), &work, page);
+                    let halt = run(&mut lock(&vcpu), index, &work, page);
                     lock(&work.devices.uart).flush();
                     if let Some(halt) = halt {
                         work.control.halt(halt);
@@ -178,7 +181,7 @@ enum Left {
 }
 
 /// Runs until the thread is to park or the vCPU halts.
-fn run(vcpu: &mut KvmVcpu, work: &Work, page: &VcpuMapping) -> Option<Halt> {
+fn run(vcpu: &mut KvmVcpu, index: usize, work: &Work, page: &VcpuMapping) -> Option<Halt> {
     let mut halt = None;
     let mut runs_since = Instant::now();
     while halt.is_none() && !work.control.must_park() {
@@ -186,14 +189,14 @@ fn run(vcpu: &mut KvmVcpu, work: &Work, page: &VcpuMapping) -> Option<Halt> {
             work.control.sleep(pause);
             runs_since = Instant::now();
         }
-        if let Left::Halted(why) = enter(vcpu, work) {
+        if let Left::Halted(why) = enter(vcpu, index, work) {
             halt = Some(why);
         }
     }
     set_immediate_exit(page, true);
     // An access that crosses a page is completed in two parts.
     while halt != Some(Halt::Stuck) {
-        match enter(vcpu, work) {
+        match enter(vcpu, index, work) {
             Left::Interrupted => break,
             Left::Done => {}
             Left::Halted(why) => halt = Some(why),
@@ -203,7 +206,7 @@ fn run(vcpu: &mut KvmVcpu, work: &Work, page: &VcpuMapping) -> Option<Halt> {
 }
 
 /// Enters the guest once.
-fn enter(vcpu: &mut KvmVcpu, work: &Work) -> Left {
+fn enter(vcpu: &mut KvmVcpu, index: usize, work: &Work) -> Left {
     let stuck = |why: &dyn std::fmt::Debug| {
         tracing::error!(?why, "a vCPU cannot go on");
         Left::Halted(Halt::Stuck)
@@ -220,14 +223,31 @@ fn enter(vcpu: &mut KvmVcpu, work: &Work) -> Left {
             Left::Done
         }
         Ok(VcpuExit::IoOut(..) | VcpuExit::IrqWindowOpen | VcpuExit::IoapicEoi(_)) => Left::Done,
-        Ok(VcpuExit::Unsupported(EXIT_RING_FULL)) => match work.ring.as_ref().map(|ring| ring.ring_is_full()) {
-            Some(Ok(())) => Left::Done,
-            Some(Err(error)) => stuck(&error),
+        Ok(VcpuExit::Unsupported(EXIT_RING_FULL)) => match &work.ring {
+            Some(ring) => match ring.ring_is_full(index) {
+                Ok(()) => {
+                    sleep_for_limit(ring, index, &work.control);
+                    Left::Done
+                }
+                Err(error) => stuck(&error),
+            },
             None => stuck(&"a dirty ring is full, and there is none"),
         },
         Ok(VcpuExit::Intr) => Left::Interrupted,
         Err(errno) if errno.errno() == libc::EINTR || errno.errno() == libc::EAGAIN => Left::Interrupted,
         Ok(other) => stuck(&other),
         Err(errno) => stuck(&errno),
+    }
+}
+
+/// Holds a vCPU up whose ring was full, as its dirty limit asks for; in pieces, since the limit may be lifted.
+fn sleep_for_limit(ring: &KvmDirtyRing, index: usize, control: &RunControl) {
+    let since = Instant::now();
+    loop {
+        let rest = ring.sleep_of(index).saturating_sub(since.elapsed());
+        if rest.is_zero() || control.must_park() {
+            return;
+        }
+        control.sleep(rest.min(SLEEP_PIECE));
     }
 }

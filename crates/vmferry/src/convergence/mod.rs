@@ -24,7 +24,7 @@ mod throttle;
 
 pub use prediction::{DirtyCurve, Prediction, predict, smallest};
 pub use rates::Round;
-pub use throttle::{Throttle, ThrottleParameters};
+pub use throttle::{Throttle, ThrottleParameters, ThrottleStep};
 
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub struct Settings {
     pub avail_switchover_bandwidth: u64,
     /// How the vCPUs are throttled, if they may be.
     pub throttle: Option<ThrottleParameters>,
+    /// What each vCPU may dirty once the guest does not converge, in MiB per second, if that is how it is throttled.
+    pub dirty_limit_mb_per_s: Option<u64>,
     /// Longest time before the guest is stopped, in milliseconds; 0 is any.
     pub total_time_limit_ms: u64,
 }
@@ -72,8 +74,8 @@ pub enum Decision {
     SwitchOver,
     /// Another round.
     Continue {
-        /// Throttle the vCPUs to this percentage from now on; `None` leaves it.
-        throttle: Option<u8>,
+        /// Throttle the vCPUs like this from now on; `None` leaves it.
+        throttle: Option<ThrottleStep>,
     },
 }
 
@@ -142,8 +144,9 @@ impl Convergence {
         } else {
             self.rounds_since_best = self.rounds_since_best.saturating_add(1);
         }
-        let throttle = settings.throttle.and_then(|parameters| self.throttle.round(&parameters, &round));
-        let can_throttle = settings.throttle.is_some_and(|parameters| !self.throttle.is_exhausted(&parameters));
+        let limit = settings.dirty_limit_mb_per_s;
+        let throttle = settings.throttle.and_then(|parameters| self.throttle.round(&parameters, limit, &round));
+        let can_throttle = settings.throttle.is_some_and(|parameters| !self.throttle.is_exhausted(&parameters, limit));
         if self.is_stalled() && !can_throttle && self.limit_ms(settings) < settings.downtime_limit_max_ms {
             self.doublings += 1;
             // The longer pause gets its own rounds to prove itself.

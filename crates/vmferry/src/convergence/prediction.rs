@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Convergence, Decision, Round, Settings, to_u64};
+use super::{Convergence, Decision, Round, Settings, ThrottleStep, to_u64};
 use crate::memory::TARGET_PAGE_BYTES;
 
 /// Rounds after which a guest is taken for one that never converges.
@@ -129,8 +129,11 @@ pub fn predict(curve: &DirtyCurve, bytes_per_s: f64, settings: &Settings) -> Pre
                 let downtime_ms = dirty / bytes_per_s * 1000.0;
                 return Prediction { converges: true, downtime_ms, ..prediction };
             }
-            Decision::Continue { throttle: Some(percent) } => prediction.throttle_percent = percent,
-            Decision::Continue { throttle: None } => {}
+            Decision::Continue { throttle: Some(ThrottleStep::Percent(percent)) } => {
+                prediction.throttle_percent = percent
+            }
+            // What a limit on the vCPUs' own rates does is not modelled.
+            Decision::Continue { throttle: None | Some(ThrottleStep::DirtyLimit(_)) } => {}
         }
         to_send = dirty;
     }
@@ -162,6 +165,7 @@ mod tests {
         downtime_limit_max_ms: 0,
         avail_switchover_bandwidth: 0,
         throttle: None,
+        dirty_limit_mb_per_s: None,
         total_time_limit_ms: 0,
     };
 

@@ -20,6 +20,7 @@ const SETTINGS: Settings = Settings {
     downtime_limit_max_ms: 0,
     avail_switchover_bandwidth: 0,
     throttle: None,
+    dirty_limit_mb_per_s: None,
     total_time_limit_ms: 0,
 };
 
@@ -60,8 +61,9 @@ impl Scene {
                     let pause_ms = to_u64(dirty * 1000.0 / self.link_bytes_per_s);
                     return (End::SwitchedOver { rounds, pause_ms }, model, throttle);
                 }
-                Decision::Continue { throttle: Some(percent) } => throttle = percent,
-                Decision::Continue { throttle: None } => {}
+                Decision::Continue { throttle: Some(ThrottleStep::Percent(percent)) } => throttle = percent,
+                // What a limit on the vCPUs' own rates does is not modelled.
+                Decision::Continue { throttle: None | Some(ThrottleStep::DirtyLimit(_)) } => {}
             }
             to_send = dirty;
         }

@@ -1,9 +1,10 @@
-//! Auto-converge: how much of their time the vCPUs are made to sleep.
+//! Auto-converge: how much of their time the vCPUs are made to sleep. With a dirty limit in its place, when that
+//! begins.
 //!
 //! | a period of at least a second in which | leads to |
 //! |---|---|
 //! | less was dirtied than the trigger's part of what was sent | nothing |
-//! | more was, for the second time | `cpu-throttle-initial`, and then more each time |
+//! | more was, for the second time | `cpu-throttle-initial`, and then more each time; or the dirty limit |
 //!
 //! Source: `docs/spec/ram.md` section B9.
 
@@ -56,10 +57,20 @@ impl ThrottleParameters {
     }
 }
 
+/// How the vCPUs are throttled from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThrottleStep {
+    /// They sleep this percentage of their time.
+    Percent(u8),
+    /// Each may dirty so much, in MiB per second.
+    DirtyLimit(u64),
+}
+
 /// What the vCPUs are throttled to, and the period that is being judged.
 #[derive(Debug, Clone, Default)]
 pub struct Throttle {
     percent: u64,
+    limit_mb_per_s: Option<u64>,
     bad_periods: u32,
     took: Duration,
     dirty_bytes: u64,
@@ -67,8 +78,13 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// A round ended; the percentage to throttle to from now on, if it changes.
-    pub fn round(&mut self, parameters: &ThrottleParameters, round: &Round) -> Option<u8> {
+    /// A round ended; how to throttle from now on, if that changes: by the dirty limit, if there is one.
+    pub fn round(
+        &mut self,
+        parameters: &ThrottleParameters,
+        limit_mb_per_s: Option<u64>,
+        round: &Round,
+    ) -> Option<ThrottleStep> {
         self.took += round.took;
         self.dirty_bytes = self.dirty_bytes.saturating_add(round.dirty_pages.saturating_mul(TARGET_PAGE_BYTES));
         self.sent_bytes = self.sent_bytes.saturating_add(round.bytes);
@@ -83,6 +99,9 @@ impl Throttle {
             return None;
         }
         self.bad_periods = 0;
+        if let Some(wanted) = limit_mb_per_s {
+            return (self.limit_mb_per_s.replace(wanted) != Some(wanted)).then_some(ThrottleStep::DirtyLimit(wanted));
+        }
         let before = self.percent;
         let wanted = if before == 0 {
             parameters.initial_percent
@@ -90,13 +109,16 @@ impl Throttle {
             before.saturating_add(increment(parameters, before, limit, dirty))
         };
         self.percent = wanted.min(parameters.max_percent).clamp(1, 99);
-        (self.percent != before).then(|| u8::try_from(self.percent).unwrap_or(99))
+        (self.percent != before).then(|| ThrottleStep::Percent(u8::try_from(self.percent).unwrap_or(99)))
     }
 
     /// Whether the vCPUs are throttled as much as they may be.
     #[must_use]
-    pub fn is_exhausted(&self, parameters: &ThrottleParameters) -> bool {
-        self.percent >= parameters.max_percent.clamp(1, 99)
+    pub fn is_exhausted(&self, parameters: &ThrottleParameters, limit_mb_per_s: Option<u64>) -> bool {
+        match limit_mb_per_s {
+            Some(wanted) => self.limit_mb_per_s == Some(wanted),
+            None => self.percent >= parameters.max_percent.clamp(1, 99),
+        }
     }
 }
 
@@ -113,6 +135,7 @@ fn increment(parameters: &ThrottleParameters, percent: u64, limit: u64, dirty: u
 
 #[cfg(test)]
 mod tests {
+    use super::ThrottleStep::{DirtyLimit, Percent};
     use super::*;
 
     fn round(sent_mb: u64, dirty_mb: u64) -> Round {
@@ -124,18 +147,18 @@ mod tests {
     #[test]
     fn two_bad_periods_throttle_whatever_lies_between() {
         let (mut throttle, parameters) = (Throttle::default(), ThrottleParameters::default());
-        assert_eq!(throttle.round(&parameters, &round(100, 60)), None);
-        assert_eq!(throttle.round(&parameters, &round(100, 40)), None);
-        assert_eq!(throttle.round(&parameters, &round(100, 60)), Some(20));
-        assert_eq!(throttle.round(&parameters, &round(100, 60)), None);
-        assert_eq!(throttle.round(&parameters, &round(100, 60)), Some(30));
+        assert_eq!(throttle.round(&parameters, None, &round(100, 60)), None);
+        assert_eq!(throttle.round(&parameters, None, &round(100, 40)), None);
+        assert_eq!(throttle.round(&parameters, None, &round(100, 60)), Some(Percent(20)));
+        assert_eq!(throttle.round(&parameters, None, &round(100, 60)), None);
+        assert_eq!(throttle.round(&parameters, None, &round(100, 60)), Some(Percent(30)));
     }
 
     #[test]
     fn short_rounds_are_judged_together() {
         let (mut throttle, parameters) = (Throttle::default(), ThrottleParameters::default());
         let short = Round { took: Duration::from_millis(100), ..round(10, 9) };
-        let steps: Vec<usize> = (1..=33).filter(|_| throttle.round(&parameters, &short).is_some()).collect();
+        let steps: Vec<usize> = (1..=33).filter(|_| throttle.round(&parameters, None, &short).is_some()).collect();
         assert_eq!(steps, [22], "eleven rounds are a period");
     }
 
@@ -144,9 +167,22 @@ mod tests {
         let mut throttle = Throttle::default();
         let parameters =
             ThrottleParameters { initial_percent: 50, increment_percent: 30, max_percent: 75, ..Default::default() };
-        let steps: Vec<u8> = (0..10).filter_map(|_| throttle.round(&parameters, &round(1, 100))).collect();
-        assert_eq!(steps, [50, 75]);
-        assert!(throttle.is_exhausted(&parameters));
+        let steps: Vec<ThrottleStep> =
+            (0..10).filter_map(|_| throttle.round(&parameters, None, &round(1, 100))).collect();
+        assert_eq!(steps, [Percent(50), Percent(75)]);
+        assert!(throttle.is_exhausted(&parameters, None));
+    }
+
+    #[test]
+    fn a_dirty_limit_is_one_step_and_a_new_one_another() {
+        let (mut throttle, parameters) = (Throttle::default(), ThrottleParameters::default());
+        let mut steps = |limit| {
+            let steps: Vec<_> = (0..6).map(|_| throttle.round(&parameters, Some(limit), &round(1, 100))).collect();
+            assert!(throttle.is_exhausted(&parameters, Some(limit)) && !throttle.is_exhausted(&parameters, Some(77)));
+            steps
+        };
+        assert_eq!(steps(5), [None, Some(DirtyLimit(5)), None, None, None, None]);
+        assert_eq!(steps(9), [None, Some(DirtyLimit(9)), None, None, None, None]);
     }
 
     #[test]

@@ -44,7 +44,8 @@ use self::return_path::Heard;
 use crate::advice;
 use crate::channel::{Channel, Interrupt};
 use crate::control::{Capabilities, Owner, Parameters, RunState, Status};
-use crate::convergence::{Convergence, Decision, OvertimeAction, Round, Settings};
+use crate::convergence::{Convergence, Decision, OvertimeAction, Round, Settings, ThrottleStep};
+use crate::dirty_limit::DirtyLimiter;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
@@ -76,6 +77,7 @@ pub(crate) struct Context {
     /// Where cancellations arrive, and what the return path hears.
     pub(crate) heard: Receiver<Heard>,
     pub(crate) tell: Sender<Heard>,
+    pub(crate) limiter: Arc<DirtyLimiter>,
     pub(crate) started: Instant,
     /// Keeps devices from coming and going; given back before the final status is told.
     pub(crate) frozen: Option<Frozen>,
@@ -102,6 +104,7 @@ pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Erro
         multifd,
         files,
         mapped_ram: None,
+        limits_vcpus: false,
         channel: Some(channel),
         context,
     };
@@ -169,6 +172,8 @@ struct Driver {
     files: Option<PageFiles>,
     /// The places of the pages, if they go to a file.
     mapped_ram: Option<MappedRam>,
+    /// The vCPUs have dirty limits of this migration.
+    limits_vcpus: bool,
     /// Gone once it was finished.
     channel: Option<Channel>,
     context: Context,
@@ -402,9 +407,13 @@ impl Driver {
                 }
                 return Ok(SourceEvent::Converged);
             }
-            Decision::Continue { throttle: Some(percent) } => {
+            Decision::Continue { throttle: Some(ThrottleStep::Percent(percent)) } => {
                 self.context.machine.throttle(percent).at(Side::Source)?;
                 self.context.shared.info().cpu_throttle_percent = Some(percent);
+            }
+            Decision::Continue { throttle: Some(ThrottleStep::DirtyLimit(mb_per_s)) } => {
+                self.context.limiter.set(None, Some(mb_per_s))?;
+                self.limits_vcpus = true;
             }
             Decision::Continue { throttle: None } => {}
         }
@@ -434,7 +443,10 @@ impl Driver {
     }
 
     /// Lets the vCPUs run freely.
-    fn end_throttling(&self) {
+    fn end_throttling(&mut self) {
+        if std::mem::take(&mut self.limits_vcpus) {
+            self.context.limiter.lift();
+        }
         if self.context.shared.info().cpu_throttle_percent.take().is_some()
             && let Err(refused) = self.context.machine.throttle(0)
         {
@@ -486,12 +498,12 @@ impl Driver {
     }
 
     fn stop_guest(&mut self) -> Result<SourceEvent, Error> {
-        let machine = &*self.context.machine;
+        let machine = Arc::clone(&self.context.machine);
         self.account.stopping();
         self.before = machine.stop(RunState::FinishMigrate).at(Side::Source)?;
         self.account.phase("stop");
         self.end_throttling();
-        self.context.shared.enter(machine, Status::Device);
+        self.context.shared.enter(&*machine, Status::Device);
         Ok(SourceEvent::Done)
     }
 

@@ -4,7 +4,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "page numbers of small memories")]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 
 use vm_memory::{Bytes as _, VolatileMemory as _};
@@ -12,6 +12,7 @@ use vmferry::FIRST_DEVICE_SECTION_ID;
 use vmferry::Machine;
 use vmferry::control::{Event, RunState};
 use vmferry::dirty::{DirtyLog, PageSet, SoftDirtyLog, WriteProtectLog};
+use vmferry::dirty_limit::VcpuDirtyRings;
 use vmferry::memory::{MappedBlock, RamBlock};
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
 
@@ -78,6 +79,8 @@ pub struct TestMachine {
     pub keeps_dirty: Arc<AtomicBool>,
     /// What the vCPUs were asked to be throttled to, one after the other.
     pub throttles: Mutex<Vec<u8>>,
+    /// Dirty rings, if it is to have some.
+    pub rings: OnceLock<Box<dyn VcpuDirtyRings>>,
     guest: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -146,6 +149,7 @@ impl TestMachine {
             pause_us: Arc::new(AtomicU64::new(200)),
             keeps_dirty,
             throttles: Mutex::default(),
+            rings: OnceLock::new(),
             guest: Mutex::default(),
         });
         *machine.guest.lock().unwrap() = Some(machine.spawn_guest());
@@ -324,6 +328,10 @@ impl Machine for TestMachine {
     fn throttle(&self, percent: u8) -> Result<(), Refused> {
         self.throttles.lock().unwrap().push(percent);
         Ok(())
+    }
+
+    fn vcpu_dirty_rings(&self) -> Result<&dyn VcpuDirtyRings, Refused> {
+        self.rings.get().map(|rings| &**rings).ok_or_else(|| Refused::new("the test machine has no dirty rings"))
     }
 
     fn emit(&self, event: Event) {

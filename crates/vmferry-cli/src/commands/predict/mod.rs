@@ -118,6 +118,7 @@ fn case(args: &Args, output: Output) -> Result<Case, Failure> {
         downtime_limit_max_ms: 0,
         avail_switchover_bandwidth: 0,
         throttle: None,
+        dirty_limit_mb_per_s: None,
         total_time_limit_ms: 0,
     };
     let (trace, mut settings, limit) = match (&args.qmp, &args.trace) {

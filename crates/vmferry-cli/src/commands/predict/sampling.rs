@@ -96,6 +96,7 @@ pub(super) fn settings(client: &mut Client) -> Result<(Settings, u64)> {
         downtime_limit_max_ms: number("x-ferry-downtime-limit-max", 0),
         avail_switchover_bandwidth: number("avail-switchover-bandwidth", 0),
         throttle: auto_converge.then_some(throttle),
+        dirty_limit_mb_per_s: None,
         total_time_limit_ms: number("x-ferry-total-time-limit", 0),
     };
     Ok((settings, number("max-bandwidth", 0)))
