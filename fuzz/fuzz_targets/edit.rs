@@ -18,8 +18,8 @@
 use std::io::Cursor;
 
 use libfuzzer_sys::fuzz_target;
-use vmferry_inspect::Source;
 use vmferry_inspect::edit::{DescriptionEdit, EditError, Edits, edit};
+use vmferry_inspect::{Options, Source};
 
 fn edits(lines: &str) -> Edits {
     let mut edits = Edits::default();
@@ -43,7 +43,7 @@ fn edits(lines: &str) -> Edits {
 
 fn edited(octets: &[u8], edits: &Edits) -> Result<Vec<u8>, EditError> {
     let mut output = Cursor::new(Vec::new());
-    let done = edit(Source::from_octets(octets), edits, &mut output, &mut ())?;
+    let done = edit(Source::from_octets(octets), &Options::default(), edits, &mut output, &mut ())?;
     assert_eq!(done.octets, output.get_ref().len() as u64);
     Ok(output.into_inner())
 }

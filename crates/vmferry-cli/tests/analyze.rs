@@ -5,10 +5,9 @@ mod kit;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 
-use kit::{Ran, run, vmferry};
+use kit::{Ran, recorded, run, vmferry};
 
 /// A stream of QEMU 10.0 without a machine: `timer` and `globalstate`.
 const STREAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../vmferry-inspect/tests/data/none-10.0.bin");
@@ -98,15 +97,6 @@ fn a_file_that_cannot_be_read_is_four() {
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(4), ""));
         assert!(ran.stderr.starts_with("error: cannot "), "{}", ran.stderr);
     }
-}
-
-/// A recorded file of `vmferry-inspect`, decompressed into a folder.
-fn recorded(folder: &Path, name: &str) -> String {
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vmferry-inspect/tests/data");
-    let octets = std::fs::read(data.join(format!("{name}.zst"))).unwrap();
-    let path = folder.join(name);
-    std::fs::write(&path, zstd::decode_all(&octets[..]).unwrap()).unwrap();
-    path.to_str().unwrap().to_owned()
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod kit;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use kit::{Ran, run, vmferry};
+use kit::{Ran, recorded, run, vmferry};
 use serde_json::json;
 
 /// A stream of QEMU 10.0 without a machine: `timer` and `globalstate`, no RAM.
@@ -95,4 +95,23 @@ fn bad_input_and_wrong_usage_have_their_codes() {
     assert_eq!(run(&["diff", "-", "-"]).code, Some(2));
     assert_eq!(run(&["diff", STREAM]).code, Some(2));
     assert_eq!(run(&["diff", STREAM, "/nonexistent"]).code, Some(4));
+}
+
+#[test]
+fn streams_are_found_inside_files_and_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let shifted = folder.path().join("shifted");
+    std::fs::write(&shifted, [vec![0xee; 4096], std::fs::read(STREAM).unwrap()].concat()).unwrap();
+    let shifted = shifted.to_str().unwrap();
+    assert_eq!(run(&["diff", shifted, STREAM, "--offset-a", "4K"]).code, Some(0));
+    assert_eq!(run(&["diff", STREAM, shifted, "--offset-b", "4096"]).code, Some(0));
+    assert_eq!(run(&["diff", STREAM, shifted]).code, Some(3));
+
+    let image = recorded(folder.path(), "savevm-10.0.qcow2");
+    let ran = run(&["diff", &image, &image, "--snapshot-a", "first", "--snapshot-b", "second", "--json"]);
+    assert_eq!((ran.code, &ran.document()["not_compared"]), (Some(0), &json!([])), "of a guest that stood still");
+    let ran = run(&["diff", &image, STREAM]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains(r#"those with state: ["first", "second"]"#), "{}", ran.stderr);
+    assert_eq!(run(&["diff", STREAM, STREAM, "--snapshot-b", "first"]).code, Some(2), "no image");
 }

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use kit::{Ran, run, vmferry};
+use kit::{Ran, recorded, run, vmferry};
 use serde_json::json;
 
 /// A stream of QEMU 10.0 without a machine: `timer` and `globalstate`.
@@ -93,4 +93,22 @@ fn refusals_have_their_codes_and_leave_nothing() {
     assert_eq!(run(&["edit", "/nonexistent", name]).code, Some(4));
     assert_eq!(run(&["edit", STREAM, "/nonexistent/result"]).code, Some(4));
     assert_eq!(entries(folder.path()), 1, "the cut stream alone");
+}
+
+#[test]
+fn the_stream_is_taken_out_of_a_file_or_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("shifted"), [vec![0xee; 4096], std::fs::read(STREAM).unwrap()].concat()).unwrap();
+    let ran = run(&["edit", &path("shifted"), &path("out"), "--offset", "4K"]);
+    assert_eq!((ran.code, std::fs::read(path("out")).unwrap() == std::fs::read(STREAM).unwrap()), (Some(0), true));
+
+    let image = recorded(folder.path(), "savevm-10.0.qcow2");
+    assert_eq!(run(&["edit", &image, &path("none")]).code, Some(2), "which of the two?");
+    assert!(!Path::new(&path("none")).exists());
+    let ran = run(&["edit", &image, &path("second"), "--snapshot", "second", "--machine", "none-2"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = run(&["diff", &image, &path("second"), "--snapshot-a", "second", "--json"]);
+    let expected = json!([{"path": "configuration.machine", "kind": "configuration", "a": "none", "b": "none-2"}]);
+    assert_eq!((&ran.document()["configuration"], &ran.document()["sections"]), (&expected, &json!([])));
 }

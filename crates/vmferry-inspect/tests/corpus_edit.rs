@@ -48,7 +48,7 @@ fn every_stream_is_copied_octet_for_octet_and_rebuilt() {
     for (name, sidecar) in sidecars(&corpus) {
         let octets = stream(&corpus, &name, &sidecar).main;
         let mut copy = Cursor::new(Vec::new());
-        match edit(Source::from_octets(&octets), &Edits::default(), &mut copy, &mut ()) {
+        match edit(Source::from_octets(&octets), &Options::default(), &Edits::default(), &mut copy, &mut ()) {
             Ok(_) => assert!(copy.into_inner() == octets, "{name}"),
             Err(EditError::Truncated { .. }) if name.contains("cancelled") => continue,
             Err(error) => panic!("{name}: {error}"),
@@ -56,7 +56,7 @@ fn every_stream_is_copied_octet_for_octet_and_rebuilt() {
         copied += 1;
         let edits = Edits { description: DescriptionEdit::Rebuild, ..Edits::default() };
         let mut result = Cursor::new(Vec::new());
-        match edit(Source::from_octets(&octets), &edits, &mut result, &mut ()) {
+        match edit(Source::from_octets(&octets), &Options::default(), &edits, &mut result, &mut ()) {
             Ok(done) => assert_eq!(done.changes, [], "{name}"),
             Err(error) => {
                 assert!(name.contains("postcopy") && error.to_string().contains("--force"), "{name}: {error}");

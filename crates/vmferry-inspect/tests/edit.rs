@@ -28,7 +28,7 @@ fn recorded(name: &str) -> Vec<u8> {
 
 fn edited(octets: &[u8], edits: &Edits) -> Result<(Vec<u8>, Edited), EditError> {
     let mut output = Cursor::new(Vec::new());
-    let done = edit(Source::from_octets(octets), edits, &mut output, &mut ())?;
+    let done = edit(Source::from_octets(octets), &Options::default(), edits, &mut output, &mut ())?;
     assert_eq!(done.octets, output.get_ref().len() as u64);
     Ok((output.into_inner(), done))
 }

@@ -13,10 +13,11 @@ use anyhow::anyhow;
 use vmferry_inspect::diff::{DiffFault, Side, diff};
 use vmferry_inspect::{AnalyzeError, Options};
 
-use crate::commands::analyze::inputs::{SharedRam, is_stdin, name, open_inputs};
+use crate::commands::analyze::inputs::{SharedRam, StreamFile, is_stdin, name};
 use crate::commands::analyze::progress::Bar;
 use crate::exit::{ExitCode, Failure, Outcome};
 use crate::output::Output;
+use crate::size::Size;
 
 /// Compare two migration streams: configuration, devices by field, RAM by page
 #[derive(Debug, clap::Args)]
@@ -40,11 +41,24 @@ pub(crate) struct Args {
     /// The file of a RAM block that B leaves in shared memory; repeat for each
     #[arg(long, value_name = "BLOCK=FILE")]
     shared_ram_b: Vec<SharedRam>,
+    /// Where A starts in its file
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    offset_a: Size,
+    /// Where B starts in its file
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    offset_b: Size,
+    /// Which snapshot is A, if its file is a qcow2 image that holds several; its name or id
+    #[arg(long, value_name = "NAME", conflicts_with = "offset_a")]
+    snapshot_a: Option<String>,
+    /// Which snapshot is B, if its file is a qcow2 image that holds several; its name or id
+    #[arg(long, value_name = "NAME", conflicts_with = "offset_b")]
+    snapshot_b: Option<String>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   vmferry diff before.stream after.stream
+  vmferry diff disk.qcow2 disk.qcow2 --snapshot-a before --snapshot-b after
   vmferry diff plain.stream multifd.stream --channel-b multifd.ch0 --channel-b multifd.ch1
   zstd -dc vm.stream.zst | vmferry diff - vm.mended --json";
 
@@ -52,13 +66,15 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     if is_stdin(&args.a) && is_stdin(&args.b) {
         return Err(Failure::usage(anyhow!("only one of the streams can be standard input")));
     }
-    let a = open_inputs(&args.a, &args.channel_a)?;
-    let b = open_inputs(&args.b, &args.channel_b)?;
-    let options = [&args.shared_ram_a, &args.shared_ram_b].map(|shared| {
+    let a = StreamFile { path: &args.a, offset: args.offset_a.0, snapshot: args.snapshot_a.as_deref() };
+    let b = StreamFile { path: &args.b, offset: args.offset_b.0, snapshot: args.snapshot_b.as_deref() };
+    let options = [(a, &args.shared_ram_a), (b, &args.shared_ram_b)].map(|(stream, shared)| {
         let mut options = Options::default();
+        options.stream_offset = stream.offset;
         options.shared_ram = shared.iter().map(|shared| (shared.block.clone(), shared.file.clone())).collect();
         options
     });
+    let (a, b) = (a.open_with(&args.channel_a)?, b.open_with(&args.channel_b)?);
     let mut bar = Bar::new(output);
     let [options_a, options_b] = &options;
     let compared = diff(a, b, [options_a, options_b], &mut bar);

@@ -15,13 +15,14 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow};
 use tempfile::Builder;
-use vmferry_inspect::AnalyzeError;
 use vmferry_inspect::edit::{DescriptionEdit, EditError, Edited, Edits, edit};
+use vmferry_inspect::{AnalyzeError, Options};
 
-use crate::commands::analyze::inputs::{name, open_stream};
+use crate::commands::analyze::inputs::{StreamFile, name};
 use crate::commands::analyze::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
+use crate::size::Size;
 
 /// Mend a stored migration stream: drop a subsection, set a field, rename, change the machine type
 #[derive(Debug, clap::Args)]
@@ -33,6 +34,12 @@ pub(crate) struct Args {
     /// The result, a new file
     #[arg(value_name = "OUT")]
     result: PathBuf,
+    /// Where the stream starts in its file; what stands before is not in the result
+    #[arg(long, value_name = "BYTES", default_value = "0")]
+    offset: Size,
+    /// Which snapshot, if the file is a qcow2 image that holds several; its name or id
+    #[arg(long, value_name = "NAME", conflicts_with = "offset")]
+    snapshot: Option<String>,
     /// Leave a subsection out; repeat for each
     #[arg(long, value_name = "PATH")]
     drop_subsection: Vec<String>,
@@ -60,6 +67,7 @@ const EXAMPLES: &str = "\
 Examples:
   vmferry edit vm.stream mended.stream --drop-subsection pckbd/0.kbd.pckbd/extended_state
   vmferry edit vm.stream mended.stream --set serial/0.state.divider=12 --machine pc-i440fx-5.2
+  vmferry edit disk.qcow2 mended.stream --snapshot monday --machine pc-i440fx-7.2
   vmferry edit vm.stream mended.stream --rename pc.ram=ram0 --rebuild-description";
 
 /// `LEFT=RIGHT`.
@@ -100,13 +108,15 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     if args.result.symlink_metadata().is_ok() {
         return Err(Failure::usage(anyhow!("{result_name} is there already; a new file is expected")));
     }
-    let input =
-        open_stream(&args.input).with_context(|| format!("cannot open {}", name(&args.input))).or_environment()?;
+    let stream = StreamFile { path: &args.input, offset: args.offset.0, snapshot: args.snapshot.as_deref() };
+    let input = stream.open()?;
+    let mut options = Options::default();
+    options.stream_offset = stream.offset;
     let folder = args.result.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = Builder::new().prefix(".vmferry-edit-").tempfile_in(folder);
     let mut file = file.with_context(|| format!("cannot write into {}", folder.display())).or_environment()?;
     let mut bar = Bar::new(output);
-    let edited = edit(input, &args.edits(), file.as_file_mut(), &mut bar);
+    let edited = edit(input, &options, &args.edits(), file.as_file_mut(), &mut bar);
     drop(bar);
     let edited = edited.map_err(|error| failure(error, &name(&args.input)))?;
     file.as_file().sync_all().with_context(|| format!("cannot write {result_name}")).or_environment()?;

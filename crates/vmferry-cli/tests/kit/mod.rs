@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test program uses its part")]
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -22,6 +22,15 @@ pub(crate) fn vmferry(args: &[&str]) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// A recorded file of `vmferry-inspect`, decompressed into a folder.
+pub(crate) fn recorded(folder: &Path, name: &str) -> String {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../vmferry-inspect/tests/data");
+    let octets = std::fs::read(data.join(format!("{name}.zst"))).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, zstd::decode_all(&octets[..]).unwrap()).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 /// What the command did.

@@ -151,11 +151,12 @@ impl Edited {
 /// See [`EditError`]; the output is of no use then.
 pub fn edit<O: Read + Write + Seek>(
     input: Source<'_>,
+    options: &Options,
     edits: &Edits,
     output: &mut O,
     progress: &mut dyn Progress,
 ) -> Result<Edited, EditError> {
-    let mut draft = Draft::new(Stream::read(input.into(), &Options::default(), progress)?, Force(edits.force));
+    let mut draft = Draft::new(Stream::read(input.into(), options, progress)?, Force(edits.force));
     for path in &edits.drop_subsections {
         draft.drop_subsection(path)?;
     }
@@ -172,7 +173,7 @@ pub fn edit<O: Read + Write + Seek>(
     draft.splice_configuration()?;
     let description = draft.splice_description(edits.description)?;
     draft.splice_package_lengths()?;
-    draft.check_fixed_places()?;
+    draft.check_fixed_places(options.stream_offset)?;
     let splices = std::mem::take(&mut draft.splices);
     let octets = splices.copy(&mut *draft.stream.file, output, progress)?;
     verify::verify(draft, output, description, octets)

@@ -139,9 +139,15 @@ impl Draft<'_> {
     }
 
     /// Pages of mapped-ram have fixed places in the file: what stands before them must keep its length.
-    pub(super) fn check_fixed_places(&mut self) -> Result<(), EditError> {
+    ///
+    /// So are those of the file: the result starts at its file's begin, and so must the stream in its own.
+    pub(super) fn check_fixed_places(&mut self, stream_offset: u64) -> Result<(), EditError> {
         if !self.stream.analysis.dialects.contains(&Dialect::MappedRam) {
             return Ok(());
+        }
+        if stream_offset != 0 {
+            let reason = "pages of mapped-ram have fixed places in the file, and the result starts at another place";
+            return Err(EditError::refused("the edits", reason));
         }
         let pages_end = ram_names::pages_end(&mut self.stream)?;
         let (added, taken) = self.splices.growth(&(0..pages_end));

@@ -21,7 +21,7 @@ fn edited(change: impl FnOnce(&mut Edits)) -> Vec<u8> {
     let mut edits = Edits { force: true, ..Edits::default() };
     change(&mut edits);
     let mut output = Cursor::new(Vec::new());
-    edit(Source::from_octets(&FRESH), &edits, &mut output, &mut ()).unwrap();
+    edit(Source::from_octets(&FRESH), &Options::default(), &edits, &mut output, &mut ()).unwrap();
     output.into_inner()
 }
 

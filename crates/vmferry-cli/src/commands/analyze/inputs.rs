@@ -34,33 +34,42 @@ impl FromStr for SharedRam {
     }
 }
 
-/// Opens the main channel and the further ones.
-pub(super) fn open(args: &Args) -> Result<Inputs<'static>, Failure> {
-    let main = open_main(args).map_err(|mut failure| {
-        failure.error = failure.error.context(format!("cannot open {}", name(&args.file)));
-        failure
-    })?;
-    Ok(Inputs { main, channels: open_channels(args.channel.iter().chain(&args.preempt))? })
+/// Where a stream is: a file of its own or standard input, a file from some place on, a snapshot in a qcow2 image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamFile<'a> {
+    pub(crate) path: &'a Path,
+    /// Octets of the file before it.
+    pub(crate) offset: u64,
+    /// Which, if the file is a qcow2 image that holds several; its name or id.
+    pub(crate) snapshot: Option<&'a str>,
 }
 
-/// Opens a main channel that is a plain stream, and the further ones.
-pub(crate) fn open_inputs(main: &Path, channels: &[PathBuf]) -> Result<Inputs<'static>, Failure> {
-    let main = open_stream(main).with_context(|| format!("cannot open {}", name(main))).or_environment()?;
-    Ok(Inputs { main, channels: open_channels(channels)? })
+impl<'a> StreamFile<'a> {
+    /// The stream that begins where the file does, or the only one in an image.
+    pub(crate) fn whole(path: &'a Path) -> Self {
+        Self { path, offset: 0, snapshot: None }
+    }
+
+    /// Opens it.
+    pub(crate) fn open(self) -> Result<Source<'static>, Failure> {
+        open_main(self).map_err(|mut failure| {
+            failure.error = failure.error.context(format!("cannot open {}", name(self.path)));
+            failure
+        })
+    }
+
+    /// Opens it and the further channels that were captured beside it.
+    pub(crate) fn open_with(self, channels: impl IntoIterator<Item = &'a PathBuf>) -> Result<Inputs<'static>, Failure> {
+        Ok(Inputs { main: self.open()?, channels: open_channels(channels)? })
+    }
 }
 
-fn open_channels<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<Vec<Channel<'static>>, Failure> {
+/// Opens channels that were captured beside a main one.
+pub(crate) fn open_channels<'a>(
+    paths: impl IntoIterator<Item = &'a PathBuf>,
+) -> Result<Vec<Channel<'static>>, Failure> {
     let open = |path: &PathBuf| Channel::open(path).with_context(|| format!("cannot open {}", name(path)));
     paths.into_iter().map(open).collect::<Result<_, _>>().or_environment()
-}
-
-/// A stream from a file or, as -, from standard input.
-pub(crate) fn open_stream(path: &Path) -> io::Result<Source<'static>> {
-    if !is_stdin(path) {
-        return Source::open(path);
-    }
-    let mut file = stdin()?;
-    Ok(if is_whole_file(&mut file)? { Source::Seekable(Box::new(file)) } else { Source::pipe(file) })
 }
 
 pub(crate) fn is_stdin(path: &Path) -> bool {
@@ -87,24 +96,23 @@ fn is_whole_file(file: &mut File) -> io::Result<bool> {
     Ok(file.metadata()?.is_file() && file.stream_position()? == 0)
 }
 
-fn open_main(args: &Args) -> Result<Source<'static>, Failure> {
-    let Args { file: path, offset, snapshot, .. } = args;
+fn open_main(StreamFile { path, offset, snapshot }: StreamFile<'_>) -> Result<Source<'static>, Failure> {
     let mut file = if is_stdin(path) { stdin() } else { File::open(path) }.or_environment()?;
     let is_whole_file = is_whole_file(&mut file).or_environment()?;
-    if is_whole_file && offset.0 == 0 {
+    if is_whole_file && offset == 0 {
         let mut first = [0; 4];
         let is_image = file.read_exact(&mut first).is_ok() && first == qcow2::MAGIC;
         if is_image {
-            return open_state(file, snapshot.as_deref());
+            return open_state(file, snapshot);
         }
     }
     if snapshot.is_some() {
         return Err(Failure::usage(anyhow!("--snapshot is for a qcow2 image in a file, which this is not")));
     }
     if is_whole_file {
-        return Source::at(file, offset.0).or_environment();
+        return Source::at(file, offset).or_environment();
     }
-    io::copy(&mut (&mut file).take(offset.0), &mut io::sink()).or_environment()?;
+    io::copy(&mut (&mut file).take(offset), &mut io::sink()).or_environment()?;
     Ok(Source::pipe(file))
 }
 

@@ -20,7 +20,7 @@ use vmferry_inspect::html::{self, AnalysisPage};
 use vmferry_inspect::{Analysis, AnalyzeError, analyze, render};
 
 use self::device::Device;
-use self::inputs::SharedRam;
+use self::inputs::{SharedRam, StreamFile};
 use self::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::{Output, printable};
@@ -71,9 +71,15 @@ Examples:
   vmferry analyze vm.stream --channel vm.ch0 --channel vm.ch1 --extract-ram ram
   zstd -dc vm.stream.zst | vmferry analyze -";
 
+impl Args {
+    fn stream(&self) -> StreamFile<'_> {
+        StreamFile { path: &self.file, offset: self.offset.0, snapshot: self.snapshot.as_deref() }
+    }
+}
+
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let name = inputs::name(&args.file);
-    let inputs = inputs::open(args)?;
+    let inputs = args.stream().open_with(args.channel.iter().chain(&args.preempt))?;
     let options = inputs::options(args);
     let mut bar = Bar::new(output);
     let analyzed = analyze(inputs, &options, &mut bar);

@@ -8,7 +8,7 @@ use vmferry_inspect::check::stream::{Destination, ReadError, Recorded, check_str
 use vmferry_inspect::{AnalyzeError, Options, html};
 
 use super::{Args, exit_code, renames, schema};
-use crate::commands::analyze::inputs::{is_stdin, name, open_inputs};
+use crate::commands::analyze::inputs::{StreamFile, is_stdin, name};
 use crate::commands::analyze::progress::Bar;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, path: &Path, output: Output) -> Outcome {
 }
 
 fn read(path: &Path, output: Output) -> Result<Recorded, Failure> {
-    let inputs = open_inputs(path, &[])?;
+    let inputs = StreamFile::whole(path).open_with([])?;
     let mut bar = Bar::new(output);
     let recorded = Recorded::read(inputs, &Options::default(), &mut bar);
     drop(bar);

@@ -17,12 +17,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
-use vmferry_inspect::{Analysis, Dialect, Options, analyze};
+use vmferry_inspect::{Analysis, Dialect, Inputs, Options, Source, analyze};
 
 use self::cause::Cause;
 use self::destination::{Destination, Style, Verdict};
 use self::needs::Needs;
-use crate::commands::analyze::inputs::open_inputs;
+use crate::commands::analyze::inputs::open_channels;
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::{Output, printable};
 
@@ -92,7 +92,10 @@ fn read(args: &Args) -> Result<Analysis, Failure> {
 
 fn read_with(args: &Args, channels: &[PathBuf]) -> Result<Analysis, Failure> {
     let name = args.file.display();
-    let analysis = analyze(open_inputs(&args.file, channels)?, &Options::default(), &mut ())
+    // As it is: the destination reads the file itself, so an image is no stream here.
+    let main = Source::open(&args.file).with_context(|| format!("cannot open {name}")).or_environment()?;
+    let inputs = Inputs { main, channels: open_channels(channels)? };
+    let analysis = analyze(inputs, &Options::default(), &mut ())
         .with_context(|| format!("{name} is no sound migration stream"))
         .map_err(Failure::input)?;
     if analysis.is_truncated() {
