@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The only modules that may contain unsafe code, with the one mechanism that each wraps.
-const UNSAFE_MODULES: [(&str, &str); 15] = [
+const UNSAFE_MODULES: [(&str, &str); 16] = [
     ("crates/vmferry-cli/benches/throughput/peak.rs", "the peak memory of a child, which wait4 tells"),
     ("crates/vmferry-cli/benches/throughput/warm.rs", "madvise that asks for huge pages"),
     ("crates/vmferry/src/channel/descriptors.rs", "a descriptor inherited by number becomes an owned one"),
     ("crates/vmferry/src/channel/zero_copy.rs", "MSG_ZEROCOPY's error queue"),
     ("crates/vmferry/src/dirty/wp_async.rs", "userfaultfd's asynchronous write protection"),
     ("crates/vmferry/src/memory/mapped.rs", "volatile slices of mapped guest memory, with the caller's dirty tracking"),
+    ("crates/vmferry/src/memory/overlay.rs", "parts of a file mapped in place of parts of guest memory"),
     ("crates/vmferry/src/memory/pagemap.rs", "the kernel's scan of its page tables"),
     ("crates/vmferry/src/memory/populate.rs", "madvise that populates guest memory ahead of writes"),
     ("crates/vmferry/src/memory/scattered.rs", "readv into guest memory without references to it"),

@@ -4,7 +4,7 @@
 //! Source: `docs/spec/control.md` sections 3 and 4. Names and ranges are QEMU's; what has no meaning here has no line.
 
 use serde_json::Value;
-use vmferry::control::{Capabilities, MultifdCompression, MultifdParameters, Parameters, ZeroPageDetection};
+use vmferry::control::{Capabilities, MultifdCompression, MultifdParameters, Parameters, RestoreMode, ZeroPageDetection};
 use vmferry::convergence::OvertimeAction;
 
 use crate::arguments::Arguments;
@@ -137,6 +137,7 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
         Int,
         downtime_limit_max_ms
     ),
+    word!("x-ferry-restore", RestoreMode, restore),
     parameter!("x-ferry-total-time-limit", Accepts::Int(0, u64::MAX, "milliseconds"), Int, total_time_limit_ms),
     Parameter {
         name: "x-ferry-total-time-action",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use vmferry::channel::Uri;
-use vmferry::control::{Event, RunState};
+use vmferry::control::{Capabilities, Event, Parameters, RestoreMode, RunState};
 use vmferry::{Error, Incoming, Machine, Migration};
 use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Monitor as _, Server};
 use vmstate::machine::{DeviceType, Settings};
@@ -62,6 +62,8 @@ pub struct Options {
     pub paused: bool,
     /// Refuse what cannot migrate.
     pub only_migratable: bool,
+    /// The guest that is awaited comes out of a file of capability `mapped-ram`, which is turned on, in this way.
+    pub restore: Option<RestoreMode>,
 }
 
 /// Why an instance cannot be started.
@@ -135,7 +137,8 @@ impl Instance {
     ///
     /// Each of its parts may be refused.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { accel, settings, vcpus, memory_bytes, origin, serial, qmp, paused, only_migratable } = options;
+        let Options { accel, settings, vcpus, memory_bytes, origin, serial, qmp, paused, only_migratable, restore } =
+            options;
         let (tell, ends) = channel();
         let bus = EventBus::new();
         let events = {
@@ -160,6 +163,13 @@ impl Instance {
         let family = Family::of(&accel)?;
         let machine = make(accel, vcpus, config)?;
         let migration = Arc::new(Migration::new(Arc::<dyn Reference>::clone(&machine)));
+        if let Some(restore) = restore {
+            let capabilities = Capabilities { mapped_ram: true, ..migration.capabilities() };
+            let set = migration.set_capabilities(capabilities).and_then(|()| {
+                migration.set_parameters(Parameters { restore, ..migration.parameters() })
+            });
+            set.map_err(|error| StartError::Incoming(error.to_string()))?;
+        }
         let guest = Arc::new(Process { machine: Arc::clone(&machine), family, tell });
         let monitor = Arc::new(EngineMonitor::new(guest, Arc::clone(&migration), Incoming { autostart: !paused }));
         match incoming {

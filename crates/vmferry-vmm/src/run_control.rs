@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use vmferry::control::RunState;
 
 use crate::throttle::Throttle;
@@ -198,6 +199,8 @@ impl RunControl {
         }
         if state.parked == self.threads {
             self.hooks.resumes();
+            let now = clock_gettime(ClockId::Monotonic);
+            tracing::info!(monotonic_s = now.tv_sec, ns = now.tv_nsec, "the guest runs");
         }
         state.parked -= 1;
         true

@@ -4,6 +4,7 @@
 //! to one. Where a default differs, the item says so.
 
 mod multifd;
+mod restore;
 
 use std::fmt;
 
@@ -12,6 +13,7 @@ use crate::dirty_limit::DirtyLimitStats;
 use crate::memory::TARGET_PAGE_BYTES;
 use crate::source::background;
 
+pub use restore::{Restore, RestoreMode};
 pub use multifd::{MultifdCompression, MultifdParameters, ZeroPageDetection};
 
 /// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
@@ -44,6 +46,8 @@ pub struct Parameters {
     pub multifd: MultifdParameters,
     /// With `mapped-ram` and `multifd`, the channels' pages go past the kernel's cache (`O_DIRECT`). Default off.
     pub direct_io: bool,
+    /// How a destination takes pages out of a file of `mapped-ram`. Default read. Our own.
+    pub restore: RestoreMode,
 }
 
 impl Parameters {
@@ -113,6 +117,7 @@ impl Default for Parameters {
             zero_page_detection: ZeroPageDetection::default(),
             multifd: MultifdParameters::default(),
             direct_io: false,
+            restore: RestoreMode::default(),
         }
     }
 }
@@ -451,6 +456,8 @@ pub struct MigrationInfo {
     /// The devices' parts of it, in the order of the stream: of phase `devices` at the source, of `load` at the
     /// destination.
     pub downtime_devices: Vec<DeviceTime>,
+    /// At a destination that maps a file: what became of that.
+    pub restore: Option<Restore>,
     /// What went wrong, in one line with causes.
     pub error: Option<String>,
     /// Why this machine cannot be migrated now; empty if it can.

@@ -136,7 +136,8 @@ impl Migration {
     pub fn info(&self) -> MigrationInfo {
         let info = self.shared.info().clone();
         let dirty_limit = self.capabilities().dirty_limit.then(|| self.limiter.stats()).flatten();
-        MigrationInfo { blocked_reasons: self.machine.registry().blocked_reasons(), dirty_limit, ..info }
+        let blocked_reasons = self.machine.registry().blocked_reasons();
+        MigrationInfo { blocked_reasons, dirty_limit, restore: self.shared.restored(), ..info }
     }
 
     /// Limits what one vCPU, or each, may dirty, in MiB per second; 0 lifts the limit.
@@ -331,6 +332,7 @@ impl Migration {
             shared: Arc::clone(&self.shared),
             autostart: options.autostart,
             multifd: capabilities.multifd.then_some(parameters.multifd),
+            restore: parameters.restore,
         };
         let (machine, shared) = (Arc::clone(&self.machine), Arc::clone(&self.shared));
         let thread = thread::Builder::new()

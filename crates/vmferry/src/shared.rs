@@ -3,7 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::control::{Capabilities, Event, MigrationInfo, Parameters, Status};
+use crate::control::{Capabilities, Event, MigrationInfo, Parameters, Restore, Status};
+use crate::destination::mapped_ram::Restored;
 use crate::dirty_rate::DirtyRate;
 use crate::machine::Machine;
 
@@ -14,6 +15,8 @@ pub(crate) struct Shared {
     capabilities: Mutex<Capabilities>,
     info: Mutex<MigrationInfo>,
     dirty_rate: Mutex<DirtyRate>,
+    /// Guest memory that came from a file by mapping.
+    restored: Mutex<Option<Restored>>,
 }
 
 impl Shared {
@@ -31,6 +34,18 @@ impl Shared {
 
     pub(crate) fn dirty_rate(&self) -> MutexGuard<'_, DirtyRate> {
         self.dirty_rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what guest memory is mapped from, if it is.
+    pub(crate) fn keep_restored(&self, restored: Option<Restored>) {
+        if restored.is_some() {
+            *self.restored.lock().unwrap_or_else(PoisonError::into_inner) = restored;
+        }
+    }
+
+    /// How far a restore by mapping is, if there was one.
+    pub(crate) fn restored(&self) -> Option<Restore> {
+        self.restored.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Restored::account)
     }
 
     /// Enters `status` and tells the control plane.

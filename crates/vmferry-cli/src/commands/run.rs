@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::json;
+use vmferry::control::RestoreMode;
 use vmferry_qmp::SocketPath;
 use vmferry_vmm::accel::Accel;
 use vmferry_vmm::families::Family;
@@ -46,6 +47,10 @@ pub(crate) struct Args {
     /// Wait for a guest at this address, or, with defer, for migrate-incoming over QMP
     #[arg(long, value_name = "URI|defer", conflicts_with_all = ["guest", "dirty_rate"])]
     incoming: Option<IncomingFrom>,
+    /// The guest that is awaited is on a file with capability mapped-ram: read all of it before the guest starts, map it
+    /// so that pages come when they are touched, or map it and fill in all pages in the background
+    #[arg(long, value_name = "read|mapped|fill", requires = "incoming", value_parser = restore_mode)]
+    restore: Option<RestoreMode>,
     /// Append what the guest prints to a file, instead of printing it
     #[arg(long, value_name = "FILE")]
     serial: Option<PathBuf>,
@@ -70,6 +75,7 @@ const EXAMPLES: &str = "\
 Examples:
   vmferry run --qmp unix:/run/vm.sock --dirty-rate 50
   vmferry run --accel kvm --vcpus 2 --dirty-rate 1000
+  vmferry run --memory 4G --incoming file:/srv/vm.image --restore mapped
   vmferry run --machine ferry-virt-1.1 --incoming unix:/run/m.sock --qmp unix:/run/vm2.sock
 
 Both ends of a migration need the same --machine, --memory and --vcpus.";
@@ -101,6 +107,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         qmp: args.qmp.as_ref().map(|socket| socket.path().to_owned()),
         paused: args.paused,
         only_migratable: args.only_migratable,
+        restore: args.restore,
     };
     let instance = Instance::start(options).map_err(start_failure)?;
     if let Some(uri) = instance.migration().listening() {
@@ -117,6 +124,13 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     };
     output.result(&json!({ "machine": machine.name(), "end": end, "sticky": sticky }), "")?;
     Ok(code)
+}
+
+fn restore_mode(text: &str) -> Result<RestoreMode, String> {
+    RestoreMode::ALL
+        .into_iter()
+        .find(|mode| mode.name() == text)
+        .ok_or_else(|| format!("accepted are {}", RestoreMode::ALL.map(RestoreMode::name).join(", ")))
 }
 
 fn origin(args: &Args, family: &Family) -> Result<Origin, Failure> {

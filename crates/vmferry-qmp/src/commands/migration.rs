@@ -16,11 +16,12 @@
 //! Members of our own, with any status but `none`: `x-ferry-owner` (`source`, `destination` or `unknown`),
 //! `x-ferry-stalled: true` while the last rounds brought no progress; `x-ferry-downtime-ms` once known,
 //! `x-ferry-rounds`, `x-ferry-downtime-phases` and
-//! `x-ferry-downtime-devices` (saved at the source, loaded at the destination) once there are any.
+//! `x-ferry-downtime-devices` (saved at the source, loaded at the destination) once there are any; `x-ferry-restore`
+//! where a file of pages was to be mapped.
 
 use serde_json::{Map, Value, json};
 use vmferry::channel::Uri;
-use vmferry::control::{DeviceTime, MigrationInfo, RamStats, Round, Status, XbzrleStats};
+use vmferry::control::{DeviceTime, MigrationInfo, RamStats, Restore, Round, Status, XbzrleStats};
 
 use super::{Context, nothing};
 use crate::address;
@@ -123,6 +124,26 @@ fn describe(info: &MigrationInfo) -> Map<String, Value> {
         let name = |time: &DeviceTime| format!("{}/{}", time.section, time.instance);
         let devices = info.downtime_devices.iter().map(|time| json!({ "name": name(time), "ms": time.ms }));
         add("x-ferry-downtime-devices", devices.collect());
+    }
+    if let Some(restore) = &info.restore {
+        add("x-ferry-restore", restored(restore));
+    }
+    members
+}
+
+fn restored(restore: &Restore) -> Value {
+    let Restore { mapped_bytes, mappings, cleared_pages, map_ms, filled_bytes, fill_ms, fault } = restore;
+    let mut members = json!({
+        "mapped-bytes": mapped_bytes,
+        "mappings": mappings,
+        "cleared-pages": cleared_pages,
+        "map-ms": map_ms,
+        "filled-bytes": filled_bytes,
+        "complete": restore.is_complete(),
+    });
+    if let Some(members) = members.as_object_mut() {
+        members.extend(fill_ms.map(|ms| ("fill-ms".to_owned(), json!(ms))));
+        members.extend(fault.as_ref().map(|fault| ("fault".to_owned(), json!(fault))));
     }
     members
 }

@@ -1,10 +1,13 @@
 //! Opening outgoing channels.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use super::{Channel, Descriptors, Interrupt, Uri, connect};
 
@@ -25,6 +28,7 @@ pub(crate) fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -
             let mut file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
             // A device has no length to cut, and a pipe no position.
             if file.metadata()?.is_file() {
+                lock(&file)?;
                 file.set_len(*offset)?;
             }
             if *offset > 0 {
@@ -38,6 +42,18 @@ pub(crate) fn open(uri: &Uri, descriptors: &Descriptors, interrupt: Interrupt) -
             let pipe = child.stdin.take().ok_or_else(|| io::Error::other("the command has no standard input"))?;
             Ok(Channel::from_fd(OwnedFd::from(pipe), interrupt)?.with_child(child))
         }
+    }
+}
+
+/// Takes a file for writing, unless a guest runs from it: it would find other memory, or die at the cut.
+fn lock(file: &File) -> io::Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "the file is in use: a guest that was restored by mapping it runs from it, or it is being written",
+        )),
+        // A file system without locks.
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

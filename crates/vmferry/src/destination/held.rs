@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::dirty::PageSet;
 use crate::error::{Attribute as _, Error, Side};
 use crate::memory::populated::perhaps_populated;
 use crate::memory::zero::is_zero;
@@ -58,6 +59,29 @@ impl Held {
         let memory = block.run(offset, TARGET_PAGE).at(Side::Destination)?;
         if !is_zero(&memory) {
             memory.copy_from(&ZERO_PAGE);
+        }
+        Ok(())
+    }
+
+    /// Makes all pages of the block zero that are not in `pages`. What is zero already costs a look at 64 pages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Held::clear`].
+    pub(super) fn clear_others(&self, index: usize, block: &dyn RamBlock, pages: &PageSet) -> Result<(), Error> {
+        let held = self.0.get().and_then(|blocks| blocks.get(index));
+        for (number, arriving) in pages.words().iter().enumerate() {
+            let there = held.map_or(u64::MAX, |words| {
+                words.get(number).map_or(u64::MAX, |word| word.load(Ordering::Relaxed))
+            });
+            let mut stale = there & !arriving;
+            while stale != 0 {
+                let page = number * 64 + stale.trailing_zeros() as usize;
+                stale &= stale - 1;
+                if page < pages.pages() {
+                    self.clear(index, block, page as u64 * TARGET_PAGE_BYTES)?;
+                }
+            }
         }
         Ok(())
     }

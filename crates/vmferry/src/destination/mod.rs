@@ -7,7 +7,7 @@ mod arrival;
 mod held;
 mod huge_cost;
 mod inflate;
-mod mapped_ram;
+pub(crate) mod mapped_ram;
 mod multifd;
 mod ram;
 mod reader;
@@ -34,7 +34,7 @@ use self::reader::next;
 use self::sections::Sections;
 use crate::advice;
 use crate::channel::{Channel, Listener};
-use crate::control::{MultifdParameters, RunState, Status};
+use crate::control::{MultifdParameters, RestoreMode, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::mapped_ram::file::PageFile;
@@ -57,6 +57,8 @@ pub(crate) struct Context {
     pub(crate) autostart: bool,
     /// What is set for multifd, if pages come that way.
     pub(crate) multifd: Option<MultifdParameters>,
+    /// How pages come out of a file that has places for them.
+    pub(crate) restore: RestoreMode,
 }
 
 /// What a load reads from.
@@ -73,7 +75,7 @@ fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) 
     let held = Arc::new(Held::default());
     let Some(parameters) = context.multifd.filter(|_| files.is_none()) else {
         let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
-        let mapped_ram = files.map(|files| MappedRam::open(&main, files)).transpose()?;
+        let mapped_ram = files.map(|files| MappedRam::open(&main, files, context.restore)).transpose()?;
         let input = main.try_clone().doing(Side::Destination, OPENING)?;
         return Ok(Connections {
             main,
@@ -121,6 +123,7 @@ pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageF
             error: None,
         };
         driver.drive();
+        context.shared.keep_restored(driver.sections.take_restored());
         let (normal_pages, zero_pages) = driver.sections.pages();
         {
             let mut info = context.shared.info();

@@ -10,7 +10,7 @@ use vmstate::Input;
 use super::arrival::Arrival;
 use super::held::Held;
 use super::inflate::Inflate;
-use super::mapped_ram::MappedRam;
+use super::mapped_ram::{MappedRam, Restored};
 use super::multifd::Multifd;
 use super::reader::{mismatch, next, read_error};
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
@@ -74,6 +74,11 @@ impl RamLoader {
             normal_pages: 0,
             zero_pages: 0,
         }
+    }
+
+    /// What was mapped from a file of pages, or why nothing was; `None` if nothing was to be.
+    pub(super) fn take_restored(&mut self) -> Option<Restored> {
+        self.mapped_ram.as_mut()?.take_restored(&self.blocks)
     }
 
     /// Whether the block list was seen.

@@ -11,7 +11,7 @@ use vmstate::registry::Entry;
 use vmstate::{Input, Registry, Schema};
 
 use super::held::Held;
-use super::mapped_ram::MappedRam;
+use super::mapped_ram::{MappedRam, Restored};
 use super::multifd::Multifd;
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
@@ -64,6 +64,11 @@ impl<'a> Sections<'a> {
     /// How long each device took that was sent while the guest stood still.
     pub(super) fn take_device_times(&mut self) -> Vec<DeviceTime> {
         std::mem::take(&mut self.device_times)
+    }
+
+    /// What became of a restore by mapping, if one was asked for.
+    pub(super) fn take_restored(&mut self) -> Option<Restored> {
+        self.ram.take_restored()
     }
 
     /// Pages taken: with content, of zeros.

@@ -3,9 +3,9 @@
 //! All access is positional: any number of threads may use one file, and the position of the stream's descriptor stays
 //! what it is.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -80,6 +80,15 @@ impl PageFile {
     /// The process has no descriptor left.
     pub(crate) fn try_clone(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
+    }
+
+    /// The same file, opened once more to be mapped: with a position and locks of its own.
+    ///
+    /// # Errors
+    ///
+    /// There is no `/proc`, or the file cannot be opened any more.
+    pub(crate) fn reopen_to_map(&self) -> io::Result<File> {
+        File::open(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
     }
 
     /// Writes `memory` to position `at`.

@@ -2,17 +2,18 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd as _;
-use std::sync::Arc;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
+use super::overlay::map_private;
 use super::words::words;
-use super::{Backing, OutOfBlock, RamBlock, TARGET_PAGE_BYTES};
-use crate::dirty::DirtyBitmap;
+use super::{Backing, OutOfBlock, RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
+use crate::dirty::{DirtyBitmap, PageSet};
 
 /// Guest memory whose stores mark a dirty bitmap: anonymous, or a shared mapping of a file.
 ///
@@ -24,6 +25,8 @@ pub struct MappedBlock {
     region: Arc<MmapRegion<DirtyBitmap>>,
     /// The file has a name, so that another process can map it.
     is_named: bool,
+    /// Pages that a file was mapped over, if any.
+    overlaid: Arc<Mutex<Option<PageSet>>>,
 }
 
 impl MappedBlock {
@@ -34,7 +37,7 @@ impl MappedBlock {
     /// The kernel refused the mapping, or `bytes` is zero.
     pub fn new(name: impl Into<Arc<str>>, bytes: usize) -> Result<Self, MmapRegionError> {
         let bytes = bytes.next_multiple_of(super::TARGET_PAGE);
-        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?), is_named: false })
+        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?), is_named: false, overlaid: Arc::default() })
     }
 
     /// Maps `bytes` of `file` from `offset` on, shared; both are multiples of [`TARGET_PAGE_BYTES`]. `is_named` says
@@ -51,7 +54,7 @@ impl MappedBlock {
         is_named: bool,
     ) -> Result<Self, MmapRegionError> {
         let region = MmapRegion::from_file(FileOffset::new(file, offset), bytes.next_multiple_of(super::TARGET_PAGE))?;
-        Ok(Self { name: name.into(), region: Arc::new(region), is_named })
+        Ok(Self { name: name.into(), region: Arc::new(region), is_named, overlaid: Arc::default() })
     }
 
     /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`], that has a descriptor (`memfd_create(2)`)
@@ -74,6 +77,10 @@ impl MappedBlock {
     pub fn words(&self) -> &[AtomicU64] {
         // A mapping starts at a page and has whole pages.
         self.run(0, self.region.size()).ok().and_then(|memory| words(&memory)).unwrap_or_default()
+    }
+
+    fn overlaid(&self) -> MutexGuard<'_, Option<PageSet>> {
+        self.overlaid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The mapping, for the machine's CPUs and devices.
@@ -100,8 +107,30 @@ impl RamBlock for MappedBlock {
         self.region.file_offset().map_or(Backing::Anonymous, |from| Backing::Shared {
             file: from.file().as_fd(),
             offset: from.start(),
-            is_named: self.is_named,
+            is_named: self.is_named && self.overlaid().is_none(),
         })
+    }
+
+    fn map_private(&self, offset: u64, len: usize, file: BorrowedFd<'_>, at: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let mut overlaid = self.overlaid();
+        map_private(&self.region, start, len, file, at)?;
+        let pages = overlaid.get_or_insert_with(|| PageSet::new(self.region.size() / TARGET_PAGE));
+        pages.add_range(start / TARGET_PAGE, len.div_ceil(TARGET_PAGE));
+        Ok(())
+    }
+
+    fn add_overlaid(&self, first: usize, pages: &mut PageSet) {
+        let overlaid = self.overlaid();
+        let Some(overlaid) = &*overlaid else { return };
+        let (mut page, end) = (first, first.saturating_add(pages.pages()));
+        while page < end {
+            let count = overlaid.run_of_one_kind(page, end - page);
+            if overlaid.contains(page) {
+                pages.add_range(page - first, count);
+            }
+            page += count.max(1);
+        }
     }
 
     fn run(&self, offset: u64, len: usize) -> Result<VolatileSlice<'_, ()>, OutOfBlock> {

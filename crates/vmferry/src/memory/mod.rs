@@ -4,6 +4,7 @@
 //! accesses, scanned as relaxed atomics ([`zero`]), or handed to the kernel as address and length ([`vectored`]).
 
 pub mod mapped;
+mod overlay;
 pub mod pagemap;
 pub mod populate;
 pub mod populated;
@@ -15,9 +16,12 @@ pub mod zero;
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::os::fd::BorrowedFd;
 
 use vm_memory::VolatileSlice;
+
+use crate::dirty::PageSet;
 
 pub use mapped::MappedBlock;
 
@@ -77,9 +81,27 @@ pub trait RamBlock: Send + Sync + fmt::Debug {
         TARGET_PAGE_BYTES
     }
 
-    /// What memory of the block holds that was never written: decides what need not be read.
+    /// What memory of the block holds that was never written: decides what need not be read. It is not asked of pages
+    /// that a file was mapped over ([`RamBlock::add_overlaid`]).
     fn backing(&self) -> Backing<'_> {
         Backing::Unknown
+    }
+
+    /// Maps `len` bytes of `file` from position `at` on in place of the block's memory from `offset` on, privately: the
+    /// guest finds the file's bytes there, and what it writes is its own. All three are whole pages of the host.
+    ///
+    /// # Errors
+    ///
+    /// The block's memory cannot be replaced, which is so unless a block says otherwise; or the kernel refused.
+    fn map_private(&self, offset: u64, len: usize, file: BorrowedFd<'_>, at: u64) -> io::Result<()> {
+        let _ = (offset, len, file, at);
+        Err(io::Error::new(io::ErrorKind::Unsupported, "its memory cannot be replaced by a file's"))
+    }
+
+    /// Adds to `pages`, which are numbered from page `first` of the block on, those that a file was mapped over: each may
+    /// hold something, though it was never written here.
+    fn add_overlaid(&self, first: usize, pages: &mut PageSet) {
+        let _ = (first, pages);
     }
 
     /// The memory `offset .. offset + len`, for copies and for vectored I/O.

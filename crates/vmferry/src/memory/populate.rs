@@ -6,6 +6,9 @@
 
 #![expect(unsafe_code, reason = "madvise(2) over raw guest pointers")]
 
+use std::io;
+
+use rustix::io::Errno;
 use rustix::mm::{Advice, madvise};
 use vm_memory::VolatileSlice;
 
@@ -21,6 +24,21 @@ pub fn populate(memory: &VolatileSlice<'_, ()>) {
     advise(memory, Advice::LinuxPopulateWrite);
 }
 
+/// Gives `memory` pages of its own, with what they hold: of a file that is mapped privately, nothing is looked up any
+/// more (`MADV_POPULATE_WRITE`).
+///
+/// # Errors
+///
+/// The kernel does not know it (before Linux 5.14), has no memory left, or the file was cut (`EFAULT`).
+pub fn detach(memory: &VolatileSlice<'_, ()>) -> io::Result<()> {
+    loop {
+        match try_advise(memory, Advice::LinuxPopulateWrite) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
 /// Lets the kernel give `memory` huge pages when it is written (`MADV_HUGEPAGE`, Linux 2.6.38).
 ///
 /// The first write to a huge page populates all of it: for memory that will be written densely. Advice, as
@@ -30,15 +48,18 @@ pub fn prefer_huge(memory: &VolatileSlice<'_, ()>) {
 }
 
 fn advise(memory: &VolatileSlice<'_, ()>, advice: Advice) {
+    if let Err(errno) = try_advise(memory, advice) {
+        tracing::trace!(%errno, ?advice, "memory is populated as it is written");
+    }
+}
+
+fn try_advise(memory: &VolatileSlice<'_, ()>, advice: Advice) -> Result<(), Errno> {
     let start = memory.ptr_guard_mut();
     // SAFETY: madvise(2) asks that the range be mapped, or it returns ENOMEM; it is, for the slice's lifetime. rustix
     // asks that the advice break nobody's view of the memory: both kinds that come here decide when and in which sizes
     // pages are allocated, with the bytes that a read would have found, and change none. An address that is not that of
     // a page is refused (EINVAL).
-    let advised = unsafe { madvise(start.as_ptr().cast(), memory.len(), advice) };
-    if let Err(errno) = advised {
-        tracing::trace!(%errno, ?advice, "memory is populated as it is written");
-    }
+    unsafe { madvise(start.as_ptr().cast(), memory.len(), advice) }
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub fn populated_from(block: &dyn RamBlock, first: usize, count: usize) -> io::R
             }
         }
     }
+    block.add_overlaid(first, &mut pages);
     Ok(pages)
 }
 

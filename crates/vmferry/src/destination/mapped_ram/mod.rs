@@ -10,6 +10,8 @@
 //! | places of a block, checked | [`Layout`] |
 //! | its bitmap | [`read_bitmap`] |
 //! | runs of pages, cut into pieces, into guest memory | `pieces`, `reader` |
+//! | runs of pages, mapped over guest memory | `mapping` |
+//! | mapped memory afterwards: the file, the filling | `fill` |
 //!
 //! # For whoever brings pages in another way
 //!
@@ -19,6 +21,8 @@
 //! file may rely on finding zeros there.
 
 mod bitmap;
+mod fill;
+mod mapping;
 mod pieces;
 mod reader;
 
@@ -27,16 +31,19 @@ use std::sync::Arc;
 use vmferry_wire::ram::block_list::MappedRamHeader;
 
 pub(super) use self::bitmap::read_bitmap;
+pub(crate) use self::fill::Restored;
+use self::mapping::Mapped;
 use self::pieces::pieces;
 use self::reader::Reader;
 use super::held::Held;
 use super::reader::mismatch;
 use crate::channel::{Channel, Interrupt};
+use crate::control::RestoreMode;
 use crate::error::{Doing as _, Error, ErrorKind, Side};
 use crate::mapped_ram::file::PageFile;
 use crate::mapped_ram::layout::{Layout, Misplaced};
 use crate::mapped_ram::workers::Workers;
-use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
+use crate::memory::RamBlock;
 
 const DOING: &str = "reading pages from the file";
 
@@ -51,6 +58,9 @@ pub(super) struct MappedRam {
     /// Position in the file at which the stream starts.
     stream_start: u64,
     layouts: Vec<Layout>,
+    mode: RestoreMode,
+    /// What was mapped, or why nothing was.
+    mapped: Option<Result<Mapped, String>>,
     interrupt: Interrupt,
 }
 
@@ -60,7 +70,7 @@ impl MappedRam {
     /// # Errors
     ///
     /// `main` is no file.
-    pub(super) fn open(main: &Channel, channels: Vec<PageFile>) -> Result<Self, Error> {
+    pub(super) fn open(main: &Channel, channels: Vec<PageFile>, mode: RestoreMode) -> Result<Self, Error> {
         const OPENING: &str = "opening the file of pages";
         Ok(Self {
             file: PageFile::of(main).doing(Side::Destination, OPENING)?,
@@ -68,6 +78,8 @@ impl MappedRam {
             file_bytes: main.file_bytes().doing(Side::Destination, OPENING)?,
             stream_start: main.position().doing(Side::Destination, OPENING)?,
             layouts: Vec::new(),
+            mode,
+            mapped: None,
             interrupt: main.interrupt().clone(),
         })
     }
@@ -97,12 +109,44 @@ impl MappedRam {
         &self.layouts
     }
 
-    /// Reads the pages of all blocks into guest memory; returns how many there were, and how many are zero.
+    /// What was mapped, with its filling begun if it is to be filled; or why nothing was. `None` if nothing was to be.
+    pub(super) fn take_restored(&mut self, blocks: &[Arc<dyn RamBlock>]) -> Option<Restored> {
+        Some(match self.mapped.take()? {
+            Ok(mapped) => Restored::start(mapped, blocks, self.mode == RestoreMode::Fill),
+            Err(fault) => Restored::not_mapped(fault),
+        })
+    }
+
+    /// Maps the pages of all blocks, if they are to be mapped; `None` if they have to be read.
+    fn map(&mut self, blocks: &[Arc<dyn RamBlock>], held: &Held) -> Result<Option<(u64, u64)>, Error> {
+        if self.mode == RestoreMode::Read {
+            return Ok(None);
+        }
+        match mapping::map(&self.file, &self.layouts, blocks, held) {
+            Ok(mapped) => {
+                let pages = (mapped.normal_pages, mapped.zero_pages);
+                self.mapped = Some(Ok(mapped));
+                Ok(Some(pages))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(self.failed(error)),
+            Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => Err(self.failed(error)),
+            Err(error) => {
+                tracing::warn!(%error, "the file is read, since it cannot be mapped");
+                self.mapped = Some(Err(error.to_string()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Brings the pages of all blocks into guest memory; returns how many there were, and how many are zero.
     ///
     /// # Errors
     ///
     /// The file ends early or cannot be read, or the load was cancelled.
     pub(super) fn load(&mut self, blocks: &[Arc<dyn RamBlock>], held: &Held) -> Result<(u64, u64), Error> {
+        if let Some(pages) = self.map(blocks, held)? {
+            return Ok(pages);
+        }
         let channels = std::mem::take(&mut self.channels);
         let interrupt = self.interrupt.clone();
         let mut readers: Vec<_> = channels.into_iter().map(|file| Reader::new(file, blocks)).collect();
@@ -123,16 +167,7 @@ impl MappedRam {
                 workers.give(piece).map_err(|error| self.failed(error))?;
             }
             // What the file has at their places may be left from before.
-            let mut page = 0;
-            while page < layout.pages() {
-                let count = pages.run_of_one_kind(page, layout.pages()).max(1);
-                if !pages.contains(page) {
-                    for page in page..page + count {
-                        held.clear(layout.block(), &**block, page as u64 * TARGET_PAGE_BYTES)?;
-                    }
-                }
-                page += count;
-            }
+            held.clear_others(layout.block(), &**block, &pages)?;
         }
         workers.wait_idle().map_err(|error| self.failed(error))?;
         Ok((normal_pages, zero_pages))

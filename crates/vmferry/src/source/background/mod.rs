@@ -198,6 +198,7 @@ pub(crate) fn conflict(capabilities: &Capabilities) -> Option<String> {
     let others = [
         ("xbzrle", capabilities.xbzrle),
         ("auto-converge", capabilities.auto_converge),
+        ("dirty-limit", capabilities.dirty_limit),
         ("multifd", capabilities.multifd),
         ("zero-copy-send", capabilities.zero_copy_send),
         ("mapped-ram", capabilities.mapped_ram),
