@@ -4,7 +4,9 @@
 //! Source: `docs/spec/control.md` sections 3 and 4. Names and ranges are QEMU's; what has no meaning here has no line.
 
 use serde_json::Value;
-use vmferry::control::{Capabilities, MultifdCompression, MultifdParameters, Parameters, RestoreMode, ZeroPageDetection};
+use vmferry::control::{
+    Capabilities, MultifdCompression, MultifdParameters, Parameters, RestoreMode, ZeroPageDetection,
+};
 use vmferry::convergence::OvertimeAction;
 
 use crate::arguments::Arguments;

@@ -1,4 +1,5 @@
-//! Background snapshots of ours in real QEMUs, and theirs here: machine `none` with 1 MiB of RAM, which both have.
+//! Background snapshots of ours in real QEMUs, and theirs here, and files of theirs that are mapped: machine `none`
+//! with 1 MiB of RAM, which both have.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod kit;
@@ -14,7 +15,7 @@ use kit::{PATIENCE, Qemu};
 use machine::{TestMachine, Walker};
 use serde_json::{Value, json};
 use vmferry::channel::Uri;
-use vmferry::control::{Capabilities, RunState};
+use vmferry::control::{Capabilities, Parameters, RestoreMode, RunState};
 use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
 use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
@@ -122,6 +123,41 @@ fn images_go_to_a_real_qemu_and_come_back() {
         client.execute("migrate", json!({"uri": format!("exec:cat > {}", theirs.display())})).unwrap();
         wait_for(&mut client, "completed");
         assert!(loaded(&theirs) == expected, "{version}");
+    }
+}
+
+/// A file that a real QEMU wrote is mapped, and the guest's memory is what it is after reading it.
+#[test]
+fn a_file_of_a_real_qemu_is_mapped() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = machine(RunState::Running);
+    source.wait_for_passes(2);
+    let plain = folder.path().join("plain");
+    let outgoing = Migration::new(source.clone());
+    outgoing.migrate(&Uri::File { path: plain.clone(), offset: 0 }).unwrap();
+    outgoing.wait().unwrap();
+    for version in ["10.0", "11.1"] {
+        let uri = format!("exec:cat {}", plain.display());
+        let Some(qemu) = Qemu::start_with(version, &["-m", "1M", "-incoming", &uri]) else { continue };
+        let mut client = Client::connect(&qemu.path).unwrap();
+        wait_for(&mut client, "completed");
+        let capabilities = json!({"capabilities": [{"capability": "mapped-ram", "state": true}]});
+        client.execute("migrate-set-capabilities", capabilities).unwrap();
+        let path = folder.path().join(version);
+        client.execute("migrate", json!({"uri": format!("file:{}", path.display())})).unwrap();
+        wait_for(&mut client, "completed");
+        for restore in RestoreMode::ALL {
+            let here = machine(RunState::InMigrate);
+            let incoming = Migration::new(here.clone());
+            incoming.set_capabilities(Capabilities { mapped_ram: true, ..Capabilities::default() }).unwrap();
+            incoming.set_parameters(Parameters { restore, ..Parameters::default() }).unwrap();
+            incoming.incoming(&Uri::File { path: path.clone(), offset: 0 }, Incoming { autostart: false }).unwrap();
+            incoming.wait().unwrap();
+            assert!(here.memory() == source.memory(), "{version}, {restore}");
+            let mapped_bytes = incoming.info().restore.map(|restore| (restore.mapped_bytes, restore.fault));
+            let is_mapped = restore != RestoreMode::Read;
+            assert_eq!(mapped_bytes, is_mapped.then_some((BYTES as u64, None)), "{version}, {restore}");
+        }
     }
 }
 

@@ -165,9 +165,9 @@ impl Instance {
         let migration = Arc::new(Migration::new(Arc::<dyn Reference>::clone(&machine)));
         if let Some(restore) = restore {
             let capabilities = Capabilities { mapped_ram: true, ..migration.capabilities() };
-            let set = migration.set_capabilities(capabilities).and_then(|()| {
-                migration.set_parameters(Parameters { restore, ..migration.parameters() })
-            });
+            let set = migration
+                .set_capabilities(capabilities)
+                .and_then(|()| migration.set_parameters(Parameters { restore, ..migration.parameters() }));
             set.map_err(|error| StartError::Incoming(error.to_string()))?;
         }
         let guest = Arc::new(Process { machine: Arc::clone(&machine), family, tell });

@@ -13,8 +13,8 @@ use crate::dirty_limit::DirtyLimitStats;
 use crate::memory::TARGET_PAGE_BYTES;
 use crate::source::background;
 
-pub use restore::{Restore, RestoreMode};
 pub use multifd::{MultifdCompression, MultifdParameters, ZeroPageDetection};
+pub use restore::{Restore, RestoreMode};
 
 /// Migration parameters that may be set at any time; bandwidth and downtime act at once on a running migration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -47,8 +47,8 @@ pub(crate) struct Args {
     /// Wait for a guest at this address, or, with defer, for migrate-incoming over QMP
     #[arg(long, value_name = "URI|defer", conflicts_with_all = ["guest", "dirty_rate"])]
     incoming: Option<IncomingFrom>,
-    /// The guest that is awaited is on a file with capability mapped-ram: read all of it before the guest starts, map it
-    /// so that pages come when they are touched, or map it and fill in all pages in the background
+    /// The guest that is awaited is on a file with capability mapped-ram: read all of it before the guest starts, map
+    /// it so that pages come when they are touched, or map it and fill in all pages in the background
     #[arg(long, value_name = "read|mapped|fill", requires = "incoming", value_parser = restore_mode)]
     restore: Option<RestoreMode>,
     /// Append what the guest prints to a file, instead of printing it

@@ -71,9 +71,8 @@ impl Held {
     pub(super) fn clear_others(&self, index: usize, block: &dyn RamBlock, pages: &PageSet) -> Result<(), Error> {
         let held = self.0.get().and_then(|blocks| blocks.get(index));
         for (number, arriving) in pages.words().iter().enumerate() {
-            let there = held.map_or(u64::MAX, |words| {
-                words.get(number).map_or(u64::MAX, |word| word.load(Ordering::Relaxed))
-            });
+            let there =
+                held.map_or(u64::MAX, |words| words.get(number).map_or(u64::MAX, |word| word.load(Ordering::Relaxed)));
             let mut stale = there & !arriving;
             while stale != 0 {
                 let page = number * 64 + stale.trailing_zeros() as usize;

@@ -37,7 +37,12 @@ impl MappedBlock {
     /// The kernel refused the mapping, or `bytes` is zero.
     pub fn new(name: impl Into<Arc<str>>, bytes: usize) -> Result<Self, MmapRegionError> {
         let bytes = bytes.next_multiple_of(super::TARGET_PAGE);
-        Ok(Self { name: name.into(), region: Arc::new(MmapRegion::new(bytes)?), is_named: false, overlaid: Arc::default() })
+        Ok(Self {
+            name: name.into(),
+            region: Arc::new(MmapRegion::new(bytes)?),
+            is_named: false,
+            overlaid: Arc::default(),
+        })
     }
 
     /// Maps `bytes` of `file` from `offset` on, shared; both are multiples of [`TARGET_PAGE_BYTES`]. `is_named` says

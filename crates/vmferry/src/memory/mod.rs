@@ -98,8 +98,8 @@ pub trait RamBlock: Send + Sync + fmt::Debug {
         Err(io::Error::new(io::ErrorKind::Unsupported, "its memory cannot be replaced by a file's"))
     }
 
-    /// Adds to `pages`, which are numbered from page `first` of the block on, those that a file was mapped over: each may
-    /// hold something, though it was never written here.
+    /// Adds to `pages`, which are numbered from page `first` of the block on, those that a file was mapped over: each
+    /// may hold something, though it was never written here.
     fn add_overlaid(&self, first: usize, pages: &mut PageSet) {
         let _ = (first, pages);
     }

@@ -1,8 +1,8 @@
 //! Parts of a file in place of parts of guest memory, privately: a page is read when it is touched first, and a write
 //! makes it this process's own. The file stays what it is.
 //!
-//! Whoever maps a file relies on it. A page that was not touched yet has what the file has when it is; one that is behind
-//! the end of a file that was cut kills the process (SIGBUS).
+//! Whoever maps a file relies on it. A page that was not touched yet has what the file has when it is; one that is
+//! behind the end of a file that was cut kills the process (SIGBUS).
 
 #![expect(unsafe_code, reason = "mmap(2) over an address of guest memory")]
 
@@ -41,9 +41,9 @@ pub(super) fn map_private(
     let address = region.as_ptr().wrapping_add(offset);
     let flags = MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE;
     // SAFETY: MAP_FIXED replaces what is mapped in the range. It lies inside `region` (checked above), which owns its
-    // mapping, so nothing but guest memory is replaced; the kernel does it in one step, so the range is mapped, readable
-    // and writable throughout, and unmapped with the region as before. All access to guest memory in this process is
-    // volatile or by atomics, whose bytes may change at any time.
+    // mapping, so nothing but guest memory is replaced; the kernel does it in one step, so the range is mapped,
+    // readable and writable throughout, and unmapped with the region as before. All access to guest memory in this
+    // process is volatile or by atomics, whose bytes may change at any time.
     let mapped = unsafe { mmap(address.cast(), len, ProtFlags::READ | ProtFlags::WRITE, flags, file, at) };
     mapped.map(drop).map_err(io::Error::from)
 }

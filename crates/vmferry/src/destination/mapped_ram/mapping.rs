@@ -7,8 +7,9 @@
 //! ```
 //!
 //! Each mapping is an area of its own for the kernel, which gives a process 65530 by default and looks through them at
-//! each fault: so short runs of zero pages are mapped with their neighbours. What the file has at the place of a zero page
-//! means nothing (`docs/spec/mapped-ram.md` section 1): where it is not a hole the page is cleared, which reads it first.
+//! each fault: so short runs of zero pages are mapped with their neighbours. What the file has at the place of a zero
+//! page means nothing (`docs/spec/mapped-ram.md` section 1): where it is not a hole the page is cleared, which reads it
+//! first.
 
 use std::fs::File;
 use std::io;
