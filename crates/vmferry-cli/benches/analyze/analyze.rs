@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use crate::host::Scene;
-use crate::migration::{find_qemu, record, record_mapped};
 use crate::peak;
+use crate::recording::{find_qemu, record, record_mapped};
 use crate::report::{Row, Section};
 use crate::samples::Samples;
 

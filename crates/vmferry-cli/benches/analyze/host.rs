@@ -7,46 +7,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 
-use crate::warm::warm;
-
 /// A folder in memory, with a file of random bytes.
 pub(crate) struct Scene {
     folder: TempDir,
     pub(crate) bytes: u64,
-    pub(crate) memory: Memory,
-}
-
-/// What is done about the host's memory before each measurement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Memory {
-    /// The host has it at hand.
-    Warm,
-    /// Nothing.
-    AsItIs,
-}
-
-impl Memory {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Warm => "warm",
-            Self::AsItIs => "as it is",
-        }
-    }
 }
 
 impl Scene {
     /// Makes the folder and the file. In memory where there is a place: the disk is not what is measured.
-    pub(crate) fn set(bytes: u64, memory: Memory) -> Result<Self> {
+    pub(crate) fn set(bytes: u64) -> Result<Self> {
         let tmpfs = Path::new("/dev/shm");
         let folder = if tmpfs.is_dir() { TempDir::new_in(tmpfs)? } else { TempDir::new()? };
-        let scene = Self { folder, bytes, memory };
+        let scene = Self { folder, bytes };
         fill(&scene.random(), bytes).context("filling a file with random bytes")?;
         Ok(scene)
-    }
-
-    /// Sees to the host's memory, right before a receiver starts.
-    pub(crate) fn prepare(&self) -> Result<()> {
-        if self.memory == Memory::Warm { warm(self.bytes) } else { Ok(()) }
     }
 
     /// The file of random bytes.
@@ -67,7 +41,7 @@ fn fill(path: &Path, bytes: u64) -> Result<()> {
 }
 
 /// The same numbers each time (splitmix64): no page of them is zero, none equals another.
-pub(crate) fn random_words(mut take: impl FnMut(u64) -> Result<()>, count: u64) -> Result<()> {
+fn random_words(mut take: impl FnMut(u64) -> Result<()>, count: u64) -> Result<()> {
     let mut state = 0x0123_4567_89ab_cdef_u64;
     for _ in 0..count {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
