@@ -62,7 +62,13 @@ fn every_part_of_the_document_is_there() {
     assert!(document["command"].as_str().unwrap().starts_with("vmferry bench --json --quiet --pairs 1"));
     assert!(document["machine"]["cores"].as_u64().unwrap() > 0);
     let roles = ["vmferry", "peer", "limit"];
-    for (name, roles) in [("precopy", &roles[..]), ("multifd", &roles), ("sparse", &roles), ("downtime", &roles[..2])] {
+    for (name, roles) in [
+        ("precopy", &roles[..]),
+        ("multifd", &roles),
+        ("sparse", &roles),
+        ("downtime", &roles[..2]),
+        ("mapped-ram", &roles),
+    ] {
         let measured = measurement(&document, name);
         assert_eq!(measured["outcome"], "measured", "{measured:#}");
         for role in roles {
@@ -81,6 +87,10 @@ fn every_part_of_the_document_is_there() {
     assert!(
         kind(measurement(&document, "sparse"), "vmferry")["also"]["destination_resident_mib"]["median"].is_number()
     );
+    for name in ["zero-scan", "xbzrle"] {
+        let target = &measurement(&document, name)["targets"][0];
+        assert!(target["times"]["median"].as_f64().unwrap() > 0.0, "{target}");
+    }
     let limits = measurement(&document, "limits");
     assert!(limits["kinds"].as_array().unwrap().len() >= 7, "{limits:#}");
 

@@ -9,14 +9,12 @@
 //! been begun at the source.
 
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::json;
 use vmferry_vmm::accel::Accel;
 use vmferry_vmm::families::Family;
-use vmferry_vmm::guest::{GuestParameters, GuestReport, parse_line};
+use vmferry_vmm::guest::{GuestParameters, GuestReport};
 
 use super::Bench;
 use super::peer::Peer;
@@ -24,6 +22,7 @@ use super::process::{Machine, Plan, migrate};
 use super::results::{Also, Measured, Role, Target, Unit};
 use super::rounds::{Contender, Took, alternate};
 use super::scene::Scene;
+use super::serial::{await_lines, read, reports};
 
 /// Bytes of guest memory.
 pub(super) const MEMORY: u64 = 1 << 30;
@@ -35,9 +34,6 @@ const DOWNTIME_LIMIT_MS: u64 = 100;
 const LINES_BEFORE: usize = 2;
 /// Lines that it ends at the destination before it is asked.
 const LINES_AFTER: usize = 2;
-/// Longest time for that many lines, of which each is a pass over memory.
-const LINES_TIMEOUT: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(20);
 
 /// What the guest prints, at both ends.
 struct Serial {
@@ -54,45 +50,16 @@ impl Serial {
         Ok(serial)
     }
 
-    fn read(path: &Path) -> Result<String> {
-        Ok(String::from_utf8_lossy(&std::fs::read(path).context("a file of a serial port")?).into_owned())
-    }
-
     /// The reports whose lines end at the source.
     fn before(&self) -> Result<Vec<GuestReport>> {
-        Ok(reports(&Self::read(&self.source)?))
+        Ok(reports(&read(&self.source)?))
     }
 
     /// The reports whose lines end at the destination, wherever they began.
     fn after(&self) -> Result<Vec<GuestReport>> {
-        let source = Self::read(&self.source)?;
+        let source = read(&self.source)?;
         let begun = source.rsplit('\n').next().unwrap_or_default();
-        Ok(reports(&format!("{begun}{}", Self::read(&self.destination)?)))
-    }
-}
-
-/// The reports of whole lines.
-fn reports(text: &str) -> Vec<GuestReport> {
-    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    whole.lines().filter_map(parse_line).collect()
-}
-
-fn await_lines(
-    bench: &Bench<'_>,
-    lines: usize,
-    read: impl Fn() -> Result<Vec<GuestReport>>,
-) -> Result<Vec<GuestReport>> {
-    let deadline = Instant::now() + LINES_TIMEOUT;
-    loop {
-        bench.check_interrupt()?;
-        let found = read()?;
-        if found.len() >= lines {
-            return Ok(found);
-        }
-        if Instant::now() > deadline {
-            bail!("the guest printed {} of {lines} lines within {} s", found.len(), LINES_TIMEOUT.as_secs());
-        }
-        thread::sleep(POLL);
+        Ok(reports(&format!("{begun}{}", read(&self.destination)?)))
     }
 }
 
@@ -139,7 +106,7 @@ fn theirs(bench: &Bench<'_>, peer: &Peer, scene: &Scene, image: &Path, memory: u
 /// Measures it.
 pub(super) fn measure(bench: &Bench<'_>) -> Result<Measured> {
     let memory = bench.memory.unwrap_or(MEMORY);
-    let scene = &Scene::set(memory)?;
+    let scene = &Scene::bare(memory)?;
     let peer = bench.peer.map(|peer| peer.sibling("riscv64"));
     // QEMU 10.0 forgets the timer of a guest that sleeps when it arrives.
     let polls = matches!(&peer, Some(Ok(peer)) if peer.major() < 11);

@@ -54,7 +54,7 @@ fn read_on(threads: usize, words: &[u64]) -> Result<Took> {
 
 /// How a file is accessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Buffered,
     Direct,
 }
@@ -68,6 +68,11 @@ impl Way {
     }
 }
 
+/// Random bytes for the calls to the disk.
+pub(super) fn call_memory() -> Vec<u8> {
+    random_words((CALL_BYTES + ALIGNMENT) as u64 / 8).flat_map(u64::to_le_bytes).collect()
+}
+
 /// A part of `memory` whose address `O_DIRECT` accepts, of one call.
 fn aligned(memory: &[u8]) -> Result<usize> {
     let start = memory.as_ptr().addr();
@@ -79,7 +84,8 @@ fn aligned(memory: &[u8]) -> Result<usize> {
     }
 }
 
-fn write_file(path: &Path, way: Way, bytes: usize, memory: &[u8]) -> Result<Took> {
+/// Writes a new file of `bytes`, in whole calls; `memory` is that of [`call_memory`].
+pub(super) fn write_file(path: &Path, way: Way, bytes: usize, memory: &[u8]) -> Result<Took> {
     let at = aligned(memory)?;
     let call = memory.get(at..at.saturating_add(CALL_BYTES)).unwrap_or_default();
     // A new file each time: its blocks are given out while it is written, as those of a snapshot are.
@@ -94,12 +100,20 @@ fn write_file(path: &Path, way: Way, bytes: usize, memory: &[u8]) -> Result<Took
     })
 }
 
-fn read_file(path: &Path, way: Way, bytes: usize, memory: &mut [u8]) -> Result<Took> {
+/// Lets the kernel forget what it has of a file, once that is on the disk.
+pub(super) fn forget(path: &Path) -> Result<()> {
+    let file = File::open(path)?;
+    file.sync_data()?;
+    Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
+}
+
+/// Reads as much of a file that the kernel has nothing of, in whole calls; `memory` is that of [`call_memory`].
+pub(super) fn read_file(path: &Path, way: Way, bytes: usize, memory: &mut [u8]) -> Result<Took> {
     let at = aligned(memory)?;
     let call = memory.get_mut(at..at.saturating_add(CALL_BYTES)).unwrap_or_default();
-    let mut file = File::options().read(true).custom_flags(way.flags()).open(path)?;
     // What the disk gives, and not what the kernel still has of it.
-    fadvise(&file, 0, None, Advice::DontNeed)?;
+    forget(path)?;
+    let mut file = File::options().read(true).custom_flags(way.flags()).open(path)?;
     rate(bytes, || {
         for _ in 0..bytes / CALL_BYTES {
             file.read_exact(call)?;
@@ -118,14 +132,11 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Measured> {
     let source = source.as_slice();
     let mut target = vec![1_u64; source.len()];
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let folder = tempfile::Builder::new().prefix(".vmferry-bench-").tempdir_in(bench.disk);
-    let folder = folder.with_context(|| format!("a folder in {}", bench.disk.display()))?;
+    let folder = bench.disk_folder()?;
     let path = &folder.path().join("file");
-    let random =
-        || -> Vec<u8> { random_words((CALL_BYTES + ALIGNMENT) as u64 / 8).flat_map(u64::to_le_bytes).collect() };
-    let written = random();
+    let written = call_memory();
     let written = written.as_slice();
-    let mut read = [random(), random()];
+    let mut read = [call_memory(), call_memory()];
     let [read_a, read_b] = &mut read;
     let socket = |into_populated| move || Ok((scene.gib() / copy::seconds(scene, into_populated, 1)?).into());
     let mut contenders = vec![

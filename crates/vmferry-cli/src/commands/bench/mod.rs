@@ -2,9 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `precopy`, `sparse`, `downtime`, `limits` | measurements |
+//! | `precopy`, `sparse`, `downtime`, `mapped_ram`, `zero_scan`, `xbzrle`, `limits` | measurements |
 //! | `rounds`, `statistics`, `results` | kinds in turn, their figures, how they compare |
-//! | `peer`, `process`, `part`, `copy`, `scene`, `warm`, `host` | what is run, on what |
+//! | `peer`, `process`, `part`, `copy`, `scene`, `serial`, `warm`, `host` | what is run, on what |
 //! | `report` | what is told of it |
 //!
 //! A rate is the size of RAM over the time from the command `migrate` to the receiver's event that says `completed`;
@@ -14,6 +14,7 @@ mod copy;
 mod downtime;
 mod host;
 mod limits;
+mod mapped_ram;
 mod part;
 mod peer;
 mod precopy;
@@ -22,13 +23,17 @@ mod report;
 mod results;
 mod rounds;
 mod scene;
+mod serial;
 mod sparse;
 mod statistics;
 mod warm;
+mod xbzrle;
+mod zero_scan;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use tempfile::TempDir;
 
 use self::host::{Host, Needs};
 use self::peer::Peer;
@@ -98,12 +103,27 @@ enum Measurement {
     Sparse,
     /// How long a guest that writes memory stands still
     Downtime,
+    /// A paused guest is saved to a file on the disk
+    MappedRam,
+    /// Finding zero pages
+    ZeroScan,
+    /// Encoding differences of pages
+    Xbzrle,
     /// What the machine can do
     Limits,
 }
 
 impl Measurement {
-    const ALL: [Self; 5] = [Self::Precopy, Self::Multifd, Self::Sparse, Self::Downtime, Self::Limits];
+    const ALL: [Self; 8] = [
+        Self::Precopy,
+        Self::Multifd,
+        Self::Sparse,
+        Self::Downtime,
+        Self::MappedRam,
+        Self::ZeroScan,
+        Self::Xbzrle,
+        Self::Limits,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -111,6 +131,9 @@ impl Measurement {
             Self::Multifd => "multifd",
             Self::Sparse => "sparse",
             Self::Downtime => "downtime",
+            Self::MappedRam => "mapped-ram",
+            Self::ZeroScan => "zero-scan",
+            Self::Xbzrle => "xbzrle",
             Self::Limits => "limits",
         }
     }
@@ -123,6 +146,12 @@ impl Measurement {
             Self::Precopy | Self::Multifd => moved(memory.unwrap_or(precopy::MEMORY)),
             Self::Sparse => moved(sparse::sizes(memory).1),
             Self::Downtime => moved(memory.unwrap_or(downtime::MEMORY)),
+            Self::MappedRam => {
+                let bytes = memory.unwrap_or(mapped_ram::MEMORY);
+                Needs { memory_bytes: bytes * 2, disk_bytes: bytes * 3 + bytes / 8 }
+            }
+            Self::ZeroScan => Needs { memory_bytes: 2 * memory.unwrap_or(zero_scan::BYTES), disk_bytes: 0 },
+            Self::Xbzrle => Needs { memory_bytes: 2 * memory.unwrap_or(xbzrle::BYTES), disk_bytes: 0 },
             Self::Limits => {
                 let bytes = memory.unwrap_or(limits::BYTES);
                 Needs { memory_bytes: bytes * (3 + warm::FACTOR), disk_bytes: bytes }
@@ -136,6 +165,9 @@ impl Measurement {
             Self::Multifd => precopy::measure(bench, Channels::Multifd(MULTIFD_CHANNELS)),
             Self::Sparse => sparse::measure(bench),
             Self::Downtime => downtime::measure(bench),
+            Self::MappedRam => mapped_ram::measure(bench),
+            Self::ZeroScan => zero_scan::measure(bench),
+            Self::Xbzrle => xbzrle::measure(bench),
             Self::Limits => limits::measure(bench),
         }
     }
@@ -156,6 +188,12 @@ impl Bench<'_> {
     /// Fails once Ctrl-C was pressed.
     fn check_interrupt(&self) -> Result<()> {
         if self.interrupt.is_pressed() { Err(Interrupted.into()) } else { Ok(()) }
+    }
+
+    /// A folder for files on a disk, which goes with its value.
+    fn disk_folder(&self) -> Result<TempDir> {
+        let folder = tempfile::Builder::new().prefix(".vmferry-bench-").tempdir_in(self.disk);
+        folder.with_context(|| format!("a folder in {}", self.disk.display()))
     }
 
     /// One measurement, to whatever end; Ctrl-C alone is an error.
@@ -201,6 +239,9 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         memory: args.memory.map(|size| size.0),
         disk: args.out.as_deref().unwrap_or(&temporary),
     };
+    if cfg!(debug_assertions) {
+        output.note("warning: this program was built without optimisation, its figures mean little");
+    }
     match &peer {
         Ok(peer) => output.note(&format!("beside {}, {}", peer.name(), peer.place())),
         Err(why) => output.note(&format!("beside no QEMU: {why}")),
@@ -212,7 +253,14 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         Err(error) => return Err(Failure { code: ExitCode::Environment, error }),
     };
     let pairs = bench.pairs;
-    let report = Report { host: Host::here(), command: command_line(), peer, pairs, ended };
+    let report = Report {
+        host: Host::here(),
+        command: command_line(),
+        peer,
+        pairs,
+        is_optimized: !cfg!(debug_assertions),
+        ended,
+    };
     if let Some(folder) = &args.out {
         report.write_files(folder)?;
     }

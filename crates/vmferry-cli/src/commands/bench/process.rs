@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
-use vmferry_qmp::Client;
+use vmferry_qmp::{Client, ReceivedEvent};
 
 use super::Bench;
 use super::peer::Peer;
@@ -18,6 +18,8 @@ use super::scene::Scene;
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// Longest time for a migration.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(120);
+/// How often a control plane is tried.
+const CONNECT_POLL: Duration = Duration::from_millis(2);
 /// How often Ctrl-C is looked for.
 const POLL: Duration = Duration::from_millis(100);
 /// Longest piece of a process's last words that is told.
@@ -105,31 +107,38 @@ impl Machine {
 
     /// Turns capabilities on.
     pub(super) fn capabilities(&mut self, names: &[&str]) -> Result<()> {
-        let list: Vec<Value> = names.iter().map(|name| json!({ "capability": name, "state": true })).collect();
+        names.iter().try_for_each(|name| self.capability(name, true))
+    }
+
+    /// Turns a capability on or off.
+    pub(super) fn capability(&mut self, name: &str, state: bool) -> Result<()> {
+        let list = json!([{ "capability": name, "state": state }]);
         self.execute("migrate-set-capabilities", json!({ "capabilities": list })).map(drop)
     }
 
     /// Waits for the event that says that the migration is over.
     pub(super) fn await_completion(&mut self, bench: &Bench<'_>) -> Result<()> {
+        self.await_event(bench, |event| event.name == "MIGRATION" && status(event) == Some("completed"))
+    }
+
+    /// Waits for an event; a migration that fails ends the wait.
+    fn await_event(&mut self, bench: &Bench<'_>, is_awaited: impl Fn(&ReceivedEvent) -> bool) -> Result<()> {
         let deadline = Instant::now() + MIGRATION_TIMEOUT;
         loop {
             bench.check_interrupt()?;
             let event = self.client.next_event(POLL);
-            let event = event.map_err(|error| anyhow!(error).context(format!("it ended{}", last_words(&self.log))))?;
-            let Some(event) = event else {
-                if Instant::now() > deadline {
-                    bail!("the migration is not over within {} s", MIGRATION_TIMEOUT.as_secs());
-                }
-                continue;
-            };
-            match event.data.get("status").and_then(Value::as_str) {
-                Some("completed") if event.name == "MIGRATION" => return Ok(()),
-                Some("failed") if event.name == "MIGRATION" => {
+            match event.map_err(|error| anyhow!(error).context(format!("it ended{}", last_words(&self.log))))? {
+                Some(event) if is_awaited(&event) => return Ok(()),
+                Some(event) if event.name == "MIGRATION" && status(&event) == Some("failed") => {
                     let info = self.execute("query-migrate", Value::Null)?;
                     let why = info.get("error-desc").and_then(Value::as_str).unwrap_or("it does not say why");
                     bail!("the migration failed: {why}{}", last_words(&self.log));
                 }
-                _ => {}
+                Some(_) => {}
+                None if Instant::now() > deadline => {
+                    bail!("the migration is not over within {} s", MIGRATION_TIMEOUT.as_secs())
+                }
+                None => {}
             }
         }
     }
@@ -165,6 +174,10 @@ impl Drop for Machine {
     }
 }
 
+fn status(event: &ReceivedEvent) -> Option<&str> {
+    event.data.get("status").and_then(Value::as_str)
+}
+
 /// Both fail for one that has ended.
 fn end(child: &mut Child) {
     let _ = child.kill();
@@ -180,7 +193,7 @@ fn connect(bench: &Bench<'_>, child: &mut Child, qmp: &std::path::Path) -> Resul
             Err(error) if Instant::now() > deadline => return Err(error.into()),
             Err(_) => match child.try_wait()? {
                 Some(status) => bail!("it ended with {status}"),
-                None => thread::sleep(Duration::from_millis(10)),
+                None => thread::sleep(CONNECT_POLL),
             },
         }
     }

@@ -17,16 +17,21 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Makes the folder and the file. In memory where there is a place: the disk is not what is measured.
+    /// Makes the folder and the file.
     pub(super) fn set(bytes: u64) -> Result<Self> {
+        let scene = Self::bare(bytes)?;
+        fill(&scene.random(), bytes).context("a file of random bytes")?;
+        Ok(scene)
+    }
+
+    /// Makes the folder alone. In memory where there is a place: the disk is not what is measured.
+    pub(super) fn bare(bytes: u64) -> Result<Self> {
         let tmpfs = Path::new("/dev/shm");
         let mut builder = tempfile::Builder::new();
         let prefix = format!("vmferry-bench-{}-", std::process::id());
         let builder = builder.prefix(&prefix);
         let folder = if tmpfs.is_dir() { builder.tempdir_in(tmpfs) } else { builder.tempdir() };
-        let scene = Self { folder: folder.context("a folder for sockets")?, bytes };
-        fill(&scene.random(), bytes).context("a file of random bytes")?;
-        Ok(scene)
+        Ok(Self { folder: folder.context("a folder for sockets")?, bytes })
     }
 
     /// Sees to the host's memory, right before a receiver starts.

@@ -14,6 +14,7 @@ impl Report {
         };
         json!({
             "vmferry": env!("CARGO_PKG_VERSION"),
+            "optimized": self.is_optimized,
             "command": self.command,
             "machine": self.host.json(),
             "peer": peer,

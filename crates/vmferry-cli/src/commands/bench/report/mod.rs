@@ -22,6 +22,8 @@ pub(super) struct Report {
     /// The QEMU, or why there is none.
     pub(super) peer: Result<Peer, String>,
     pub(super) pairs: usize,
+    /// Whether this program was built with optimisation.
+    pub(super) is_optimized: bool,
     pub(super) ended: Vec<Ended>,
 }
 
@@ -39,12 +41,13 @@ impl Report {
         Ok(())
     }
 
-    /// `QEMU 10.0.2`, or that there is none and why.
+    /// `beside QEMU 10.0.2`, or that there is none and why.
     fn peer_text(&self) -> String {
-        match &self.peer {
+        let peer = match &self.peer {
             Ok(peer) => format!("beside {}", peer.name()),
             Err(why) => format!("beside no QEMU: {why}"),
-        }
+        };
+        if self.is_optimized { peer } else { format!("{peer} (vmferry built without optimisation)") }
     }
 }
 

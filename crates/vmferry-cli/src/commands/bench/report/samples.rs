@@ -56,6 +56,7 @@ pub(super) fn report() -> Report {
         command: "vmferry bench --out results".to_owned(),
         peer: Ok(Peer { program: "/opt/qemu/bin/qemu-system-x86_64".into(), version: "10.0.2".to_owned() }),
         pairs: 3,
+        is_optimized: true,
         ended: vec![
             Ended::Measured(precopy()),
             Ended::Measured(sparse()),
