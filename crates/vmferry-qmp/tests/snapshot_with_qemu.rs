@@ -126,6 +126,37 @@ fn images_go_to_a_real_qemu_and_come_back() {
     }
 }
 
+/// QEMU itself makes no background snapshot at fixed places, but loads ours.
+#[test]
+fn an_image_at_fixed_places_loads_in_a_real_qemu() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = machine(RunState::Running);
+    let outgoing = Migration::new(source.clone());
+    let capabilities = Capabilities { background_snapshot: true, mapped_ram: true, ..Capabilities::default() };
+    if let Err(error) = outgoing.set_capabilities(capabilities) {
+        println!("skipped: {error}");
+        return;
+    }
+    source.wait_for_passes(1);
+    let path = folder.path().join("image");
+    outgoing.migrate(&Uri::File { path: path.clone(), offset: 0 }).unwrap();
+    outgoing.wait().unwrap();
+    let here = machine(RunState::InMigrate);
+    let incoming = Migration::new(here.clone());
+    incoming.set_capabilities(Capabilities { mapped_ram: true, ..Capabilities::default() }).unwrap();
+    incoming.incoming(&Uri::File { path: path.clone(), offset: 0 }, Incoming { autostart: false }).unwrap();
+    incoming.wait().unwrap();
+    for version in ["10.0", "11.1"] {
+        let Some(qemu) = Qemu::start_with(version, &["-m", "1M", "-incoming", "defer"]) else { continue };
+        let mut client = Client::connect(&qemu.path).unwrap();
+        let capabilities = json!({"capabilities": [{"capability": "mapped-ram", "state": true}]});
+        client.execute("migrate-set-capabilities", capabilities).unwrap();
+        client.execute("migrate-incoming", json!({"uri": format!("file:{}", path.display())})).unwrap();
+        wait_for(&mut client, "completed");
+        assert!(memory_of(&mut client, folder.path()) == here.memory(), "{version}");
+    }
+}
+
 /// A file that a real QEMU wrote is mapped, and the guest's memory is what it is after reading it.
 #[test]
 fn a_file_of_a_real_qemu_is_mapped() {

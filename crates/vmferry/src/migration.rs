@@ -461,7 +461,7 @@ fn outgoing(context: source::Context, connect: impl FnOnce() -> io::Result<Conne
     })?;
     tracing::debug!(socket = connections.main.transport() == Transport::Socket, "connected");
     if context.shared.capabilities().background_snapshot {
-        return background::run(context, connections.main);
+        return background::run(context, connections);
     }
     source::run(context, connections)
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use machine::{TestMachine, WalkerImage};
 use vmferry::channel::Uri;
-use vmferry::control::{Capabilities, Event, Owner, RunState, Status};
+use vmferry::control::{Capabilities, Event, Owner, Parameters, RestoreMode, RunState, Status};
 use vmferry::memory::MappedBlock;
 use vmferry::{Incoming, Machine as _, Migration};
 
@@ -195,5 +195,39 @@ fn what_does_not_go_together_is_refused() {
     ] {
         let error = migration.set_capabilities(other).unwrap_err().to_string();
         assert!(error.contains(&format!("background-snapshot and {name} exclude each other")), "{error}");
+    }
+}
+
+#[test]
+fn an_image_at_fixed_places_is_restored_by_mapping() {
+    let dir = tempfile::tempdir().unwrap();
+    for (passes, blocks) in [(0, anonymous as fn() -> Vec<MappedBlock>), (1, anonymous), (1, shared)] {
+        let Some((machine, migration)) = running(blocks()) else { return };
+        migration.set_capabilities(Capabilities { mapped_ram: true, ..snapshot() }).unwrap();
+        machine.pause_us.store(0, Ordering::Relaxed);
+        machine.wait_for_passes(passes);
+        // Over a file that has something everywhere.
+        let path = dir.path().join("image");
+        std::fs::write(&path, vec![0xee; BYTES + (8 << 20)]).unwrap();
+        let uri = file(&path);
+        for _ in 0..2 {
+            migration.migrate(&uri).unwrap();
+            migration.wait().unwrap();
+            let ram = migration.info().ram;
+            assert_eq!(ram.normal_pages + ram.zero_pages, (BYTES / 4096) as u64 + 5, "each page once");
+            assert_eq!(machine.run_state(), RunState::Running);
+            for restore in RestoreMode::ALL {
+                let copy = TestMachine::with_write_protect_log("test-1.0", blocks(), RunState::InMigrate);
+                let incoming = Migration::new(copy.clone());
+                incoming.set_capabilities(Capabilities { mapped_ram: true, ..Capabilities::default() }).unwrap();
+                incoming.set_parameters(Parameters { restore, ..Parameters::default() }).unwrap();
+                incoming.incoming(&uri, Incoming::default()).unwrap();
+                incoming.wait().unwrap();
+                copy.wait_for_passes(2);
+                assert_eq!(copy.state().bad_pages, 0, "{restore}");
+            }
+        }
+        machine.wait_for_passes(1);
+        assert_eq!(machine.state().bad_pages, 0, "the guest at the source");
     }
 }

@@ -349,7 +349,7 @@ impl Driver {
             self.start_ear()?;
         }
         self.write(&out, "sending the head of the stream")?;
-        self.part_from_what_follows()?;
+        self.part_places_from_what_follows()?;
         self.wait_for_channels()?;
         self.account.set_up(&self.context, total);
         self.context.shared.enter(&*machine, Status::Active);

@@ -11,6 +11,7 @@
 
 pub(crate) mod guard;
 mod records;
+mod sink;
 
 use std::sync::{Arc, PoisonError};
 
@@ -22,23 +23,28 @@ use vmferry_wire::ram::{RAM_VERSION, Record};
 use vmferry_wire::section::{Element, Footer, SectionHeader, SectionIdent};
 
 use self::guard::{Guard, SavedRun};
-use self::records::Records;
+use self::sink::Sink;
 use super::account::Account;
 use super::devices::{RAM_SECTION_ID, save_devices, save_early_devices};
+use super::mapped_ram::parts::part_from_what_follows;
+use super::multifd::Connections;
 use super::return_path::Heard;
 use super::{Context, block_entries, channel_gone, configuration, named_blocks, ram_name};
 use crate::channel::{Channel, Interrupt};
+use crate::control::ZeroPageDetection;
 use crate::control::{Capabilities, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::panicking::caught;
 use crate::protocol::source::SourceEvent;
 
 /// Writes the image of the guest to `channel`; returns when it is over.
-pub(crate) fn run(context: Context, channel: Channel) -> Result<(), Error> {
+pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Error> {
+    let Connections { main: channel, files, .. } = connections;
     let mut driver = Driver {
         account: Account::new(context.started),
         early_devices: Vec::new(),
         channel: Some(channel),
+        has_places: files.is_some(),
         stopped_from: None,
         context,
     };
@@ -53,6 +59,8 @@ struct Driver {
     early_devices: Vec<Device>,
     /// Gone once it was finished.
     channel: Option<Channel>,
+    /// Pages go to fixed places of the file.
+    has_places: bool,
     /// While the guest stands still: what it did before.
     stopped_from: Option<RunState>,
     context: Context,
@@ -68,30 +76,43 @@ impl Driver {
     fn drive(&mut self) -> Result<(), Error> {
         let machine = Arc::clone(&self.context.machine);
         let mut guard = Guard::prepare(machine.ram()).doing(Side::Source, "preparing the background snapshot")?;
-        self.send_head()?;
+        let mut sink = self.send_head()?;
         self.context.shared.enter(&*machine, Status::Active);
         let devices = self.take_instant(&mut guard)?;
-        self.send_pages(&mut guard)?;
+        self.send_pages(&mut guard, &mut sink)?;
         // All pages are out: nobody waits any more.
         drop(guard);
-        self.send_devices(devices)
+        self.send_devices(devices, &sink)
     }
 
-    fn send_head(&mut self) -> Result<(), Error> {
+    fn send_head(&mut self) -> Result<Sink, Error> {
         let machine = Arc::clone(&self.context.machine);
         let mut out = Vec::new();
         Header.encode(&mut out);
         configuration(&self.context)?.encode(&mut out);
         let ident = SectionIdent { idstr: ram_name()?, instance_id: 0, version_id: RAM_VERSION };
         SectionHeader::Start { section_id: RAM_SECTION_ID, ident }.encode(&mut out);
-        let entries = block_entries(&*machine)?;
-        BlockList::encode(&entries, &mut out);
+        let blocks = named_blocks(&*machine)?;
+        let total = blocks.iter().map(|(_, block)| block.used_len()).sum();
+        let channel = self.channel.as_ref().ok_or_else(channel_gone)?;
+        let sink = if self.has_places {
+            let detects_zero = self.context.shared.parameters().zero_page_detection != ZeroPageDetection::None;
+            let (sink, octets) = Sink::places(channel, &blocks, std::mem::take(&mut out), detects_zero)?;
+            self.account.sent_bytes(octets);
+            sink
+        } else {
+            BlockList::encode(&block_entries(&*machine)?, &mut out);
+            Sink::records(blocks)
+        };
         Record::encode_eos(&mut out);
         Footer { section_id: RAM_SECTION_ID }.encode(&mut out);
         self.early_devices = save_early_devices(machine.registry(), &mut out)?;
         self.write(&out, "sending the head of the stream")?;
-        self.account.set_up(&self.context, entries.iter().map(|entry| entry.used_bytes).sum());
-        Ok(())
+        if self.has_places {
+            part_from_what_follows(self.channel.as_ref().ok_or_else(channel_gone)?)?;
+        }
+        self.account.set_up(&self.context, total);
+        Ok(sink)
     }
 
     /// Stops the guest for as long as it takes to save the devices and to protect the memory.
@@ -125,13 +146,12 @@ impl Driver {
         .at(Side::Source)
     }
 
-    fn send_pages(&mut self, guard: &mut Guard) -> Result<(), Error> {
+    fn send_pages(&mut self, guard: &mut Guard, sink: &mut Sink) -> Result<(), Error> {
         const DOING: &str = "sending RAM";
-        let mut records = Records::new(named_blocks(&*self.context.machine)?);
         let mut spare = Vec::new();
         while let Some(run) = guard.next(std::mem::take(&mut spare)).doing(Side::Source, DOING)? {
             let channel = self.channel.as_ref().ok_or_else(channel_gone)?;
-            let sent = records.write(channel, &run).doing(Side::Source, DOING)?;
+            let sent = sink.write(channel, &run).doing(Side::Source, DOING)?;
             self.account.sent(sent);
             self.account.refresh(&self.context, guard.remaining_pages(), false);
             let SavedRun { bytes, .. } = run;
@@ -150,7 +170,9 @@ impl Driver {
         Ok(())
     }
 
-    fn send_devices(&mut self, devices: Devices) -> Result<(), Error> {
+    fn send_devices(&mut self, devices: Devices, sink: &Sink) -> Result<(), Error> {
+        let octets = sink.end().doing(Side::Source, "writing the bitmaps of RAM to the file")?;
+        self.account.sent_bytes(octets);
         let Devices { sections: mut out, description } = devices;
         Element::Eof.encode(&mut out);
         Trailer::encode_description(&description.to_text(), &mut out);
@@ -193,7 +215,8 @@ impl Driver {
 
 /// Why capability `background-snapshot` does not go together with another one; `None` if it does.
 ///
-/// Differs from QEMU: `return-path` may be on, since it is by default; a snapshot opens none.
+/// Differs from QEMU: `return-path` may be on, since it is by default; a snapshot opens none. And it may go to a file
+/// of `mapped-ram`, which restores by mapping.
 pub(crate) fn conflict(capabilities: &Capabilities) -> Option<String> {
     let others = [
         ("xbzrle", capabilities.xbzrle),
@@ -201,7 +224,6 @@ pub(crate) fn conflict(capabilities: &Capabilities) -> Option<String> {
         ("dirty-limit", capabilities.dirty_limit),
         ("multifd", capabilities.multifd),
         ("zero-copy-send", capabilities.zero_copy_send),
-        ("mapped-ram", capabilities.mapped_ram),
     ];
     let (name, _) = others.into_iter().find(|(_, is_on)| capabilities.background_snapshot && *is_on)?;
     Some(format!("background-snapshot and {name} exclude each other"))

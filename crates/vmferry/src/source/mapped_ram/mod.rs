@@ -11,9 +11,10 @@
 //!
 //! # For whoever sends other pages
 //!
-//! [`place_blocks`](crate::source::Driver::place_blocks) writes the block list and makes the [`MappedRam`];
-//! [`MappedRam::give`] takes a [`Run`] of pages that are to be read from guest memory; [`MappedRam::write_bitmaps`]
-//! ends it. [`Places`] alone has the bitmaps: it writes one run to a file, for a thread of one's own.
+//! [`parts::write_places`] writes the block list; [`place_blocks`](crate::source::Driver::place_blocks) makes the
+//! [`MappedRam`] as well; [`MappedRam::give`] takes a [`Run`] of pages that are to be read from guest memory;
+//! [`MappedRam::write_bitmaps`] ends it. [`Places`] alone has the bitmaps: it writes one run to a file, for a thread of
+//! one's own.
 //!
 //! # A failure
 //!
@@ -23,7 +24,7 @@
 //! section is written there first.
 
 mod bitmap;
-mod parts;
+pub(in crate::source) mod parts;
 
 use std::io;
 use std::sync::Arc;
@@ -94,12 +95,47 @@ impl Places {
     ///
     /// The disk is full or failed, or a block is shorter than it said.
     pub(crate) fn write(&self, file: &PageFile, run: Run) -> io::Result<()> {
-        let Some((block, layout, bitmap)) = self.blocks.get(run.block) else { return Ok(()) };
-        let is_empty = |page: usize| -> io::Result<bool> {
-            let memory =
-                |page: usize| block.run(page as u64 * TARGET_PAGE_BYTES, TARGET_PAGE).map_err(io::Error::other);
-            Ok(self.detects_zero && (run.never_populated || is_zero(&memory(page)?)))
+        let Some((block, layout, _)) = self.blocks.get(run.block) else { return Ok(()) };
+        let memory = |first: usize, count: usize| {
+            block.run(first as u64 * TARGET_PAGE_BYTES, count * TARGET_PAGE).map_err(io::Error::other)
         };
+        self.place(
+            file,
+            run,
+            |page| Ok(self.detects_zero && (run.never_populated || is_zero(&memory(page, 1)?))),
+            |first, count| file.write_memory(&memory(first, count)?, layout.place(first)),
+        )
+    }
+
+    /// Writes copies of pages, as [`Places::write`] does: `bytes` has those of `run`, or nothing if all are zero.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or failed.
+    pub(in crate::source) fn write_copies(&self, file: &PageFile, run: Run, bytes: &[u8]) -> io::Result<()> {
+        let Some((_, layout, _)) = self.blocks.get(run.block) else { return Ok(()) };
+        let copies = |first: usize, count: usize| {
+            let from = (first - run.first) * TARGET_PAGE;
+            bytes.get(from..from + count * TARGET_PAGE).unwrap_or_default()
+        };
+        self.place(
+            file,
+            run,
+            |page| Ok(copies(page, 1).iter().all(|octet| *octet == 0) && (self.detects_zero || bytes.is_empty())),
+            |first, count| file.write_octets(copies(first, count), layout.place(first)),
+        )
+    }
+
+    /// Has the pages of `run` that are not `is_empty` written, first page and count of each run, and the others
+    /// cleared.
+    fn place(
+        &self,
+        file: &PageFile,
+        run: Run,
+        is_empty: impl Fn(usize) -> io::Result<bool>,
+        write: impl Fn(usize, usize) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some((_, layout, bitmap)) = self.blocks.get(run.block) else { return Ok(()) };
         let end = run.first.saturating_add(run.count);
         let (mut first, mut next) = (run.first, run.first);
         let mut kind = is_empty(first)?;
@@ -116,9 +152,7 @@ impl Places {
                     file.clear(layout.place(first), count as u64 * TARGET_PAGE_BYTES)?;
                 }
             } else {
-                let memory =
-                    block.run(first as u64 * TARGET_PAGE_BYTES, count * TARGET_PAGE).map_err(io::Error::other)?;
-                file.write_memory(&memory, layout.place(first))?;
+                write(first, count)?;
                 bitmap.set(first, count);
                 self.normal_pages.fetch_add(count as u64, Ordering::Relaxed);
             }
@@ -143,7 +177,7 @@ impl Places {
     }
 
     /// Pages written and pages of zeros since this was asked last.
-    fn take_counts(&self) -> (u64, u64) {
+    pub(in crate::source) fn take_counts(&self) -> (u64, u64) {
         (self.normal_pages.swap(0, Ordering::Relaxed), self.zero_pages.swap(0, Ordering::Relaxed))
     }
 }
