@@ -68,6 +68,7 @@ fn every_part_of_the_document_is_there() {
         ("sparse", &roles),
         ("downtime", &roles[..2]),
         ("mapped-ram", &roles),
+        ("restore", &roles),
     ] {
         let measured = measurement(&document, name);
         assert_eq!(measured["outcome"], "measured", "{measured:#}");

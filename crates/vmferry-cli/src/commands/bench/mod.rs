@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `precopy`, `sparse`, `downtime`, `mapped_ram`, `zero_scan`, `xbzrle`, `limits` | measurements |
+//! | `precopy`, `sparse`, `downtime`, `mapped_ram`, `restore`, `zero_scan`, `xbzrle`, `limits` | measurements |
 //! | `rounds`, `statistics`, `results` | kinds in turn, their figures, how they compare |
 //! | `peer`, `process`, `part`, `copy`, `scene`, `serial`, `warm`, `host` | what is run, on what |
 //! | `report` | what is told of it |
@@ -20,6 +20,7 @@ mod peer;
 mod precopy;
 mod process;
 mod report;
+mod restore;
 mod results;
 mod rounds;
 mod scene;
@@ -105,6 +106,8 @@ enum Measurement {
     Downtime,
     /// A paused guest is saved to a file on the disk
     MappedRam,
+    /// A guest that was saved to a file comes up
+    Restore,
     /// Finding zero pages
     ZeroScan,
     /// Encoding differences of pages
@@ -114,12 +117,13 @@ enum Measurement {
 }
 
 impl Measurement {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Precopy,
         Self::Multifd,
         Self::Sparse,
         Self::Downtime,
         Self::MappedRam,
+        Self::Restore,
         Self::ZeroScan,
         Self::Xbzrle,
         Self::Limits,
@@ -132,6 +136,7 @@ impl Measurement {
             Self::Sparse => "sparse",
             Self::Downtime => "downtime",
             Self::MappedRam => "mapped-ram",
+            Self::Restore => "restore",
             Self::ZeroScan => "zero-scan",
             Self::Xbzrle => "xbzrle",
             Self::Limits => "limits",
@@ -150,6 +155,10 @@ impl Measurement {
                 let bytes = memory.unwrap_or(mapped_ram::MEMORY);
                 Needs { memory_bytes: bytes * 2, disk_bytes: bytes * 3 + bytes / 8 }
             }
+            Self::Restore => {
+                let bytes = memory.unwrap_or(restore::MEMORY);
+                Needs { memory_bytes: bytes * 2, disk_bytes: bytes * 2 + bytes / 8 }
+            }
             Self::ZeroScan => Needs { memory_bytes: 2 * memory.unwrap_or(zero_scan::BYTES), disk_bytes: 0 },
             Self::Xbzrle => Needs { memory_bytes: 2 * memory.unwrap_or(xbzrle::BYTES), disk_bytes: 0 },
             Self::Limits => {
@@ -166,6 +175,7 @@ impl Measurement {
             Self::Sparse => sparse::measure(bench),
             Self::Downtime => downtime::measure(bench),
             Self::MappedRam => mapped_ram::measure(bench),
+            Self::Restore => restore::measure(bench),
             Self::ZeroScan => zero_scan::measure(bench),
             Self::Xbzrle => xbzrle::measure(bench),
             Self::Limits => limits::measure(bench),

@@ -121,6 +121,11 @@ impl Machine {
         self.await_event(bench, |event| event.name == "MIGRATION" && status(event) == Some("completed"))
     }
 
+    /// Waits for the event that says that the guest runs.
+    pub(super) fn await_resume(&mut self, bench: &Bench<'_>) -> Result<()> {
+        self.await_event(bench, |event| event.name == "RESUME")
+    }
+
     /// Waits for an event; a migration that fails ends the wait.
     fn await_event(&mut self, bench: &Bench<'_>, is_awaited: impl Fn(&ReceivedEvent) -> bool) -> Result<()> {
         let deadline = Instant::now() + MIGRATION_TIMEOUT;
