@@ -4,10 +4,12 @@
 //! arrive on several threads; two versions of one page never arrive at once, since a meeting of all channels, with its
 //! lock, stands between them.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::regions::Regions;
 use crate::dirty::PageSet;
 use crate::error::{Attribute as _, Error, Side};
 use crate::memory::populated::perhaps_populated;
@@ -18,21 +20,33 @@ const ZERO_PAGE: [u8; TARGET_PAGE] = [0; TARGET_PAGE];
 
 /// Pages of each block, in the machine's order; every page until it is learnt.
 #[derive(Debug, Default)]
-pub(super) struct Held(OnceLock<Vec<Box<[AtomicU64]>>>);
+pub(super) struct Held {
+    pages: OnceLock<Vec<Box<[AtomicU64]>>>,
+    /// How memory gets its pages, which depends on what is held.
+    regions: OnceLock<Regions>,
+    /// Pages that may be on their way while others behind them arrive.
+    in_hand_pages: u64,
+}
 
 impl Held {
+    /// One for pages that come in order, but for this many.
+    pub(super) fn new(in_hand_pages: u64) -> Self {
+        Self { in_hand_pages, ..Self::default() }
+    }
+
     /// Asks the kernel what is populated now. What was learnt before counts.
     pub(super) fn learn(&self, blocks: &[Arc<dyn RamBlock>]) {
+        self.regions.get_or_init(|| Regions::new(blocks, self.in_hand_pages));
         let of_block = |block: &Arc<dyn RamBlock>| {
             let populated = perhaps_populated(&**block, 0, page_number(block.used_len()));
             populated.words().iter().map(|word| AtomicU64::new(*word)).collect()
         };
-        self.0.get_or_init(|| blocks.iter().map(of_block).collect());
+        self.pages.get_or_init(|| blocks.iter().map(of_block).collect());
     }
 
     /// The pages in `len` bytes from `offset` on arrive with content.
     pub(super) fn arrive(&self, block: usize, offset: u64, len: usize) {
-        let Some(words) = self.0.get().and_then(|blocks| blocks.get(block)) else { return };
+        let Some(words) = self.pages.get().and_then(|blocks| blocks.get(block)) else { return };
         let mut page = page_number(offset);
         let end = page.saturating_add(len / TARGET_PAGE);
         while page < end {
@@ -45,6 +59,28 @@ impl Held {
             }
             page += count;
         }
+    }
+
+    /// Gives the memory at `run` its pages, all of which are about to arrive.
+    pub(super) fn populate(&self, index: usize, block: &dyn RamBlock, run: Range<u64>) {
+        if let Some(regions) = self.regions.get() {
+            regions.populate(index, block, run, self);
+        }
+    }
+
+    /// How many pages of `range`, which starts and ends with a page, may hold something.
+    pub(super) fn count(&self, block: usize, range: Range<u64>) -> u64 {
+        let Some(words) = self.pages.get().and_then(|blocks| blocks.get(block)) else { return 0 };
+        let (mut page, end) = (page_number(range.start), page_number(range.end));
+        let mut held = 0;
+        while page < end {
+            let Some(word) = words.get(page / 64) else { break };
+            let count = (64 - page % 64).min(end - page);
+            let mask = (u64::MAX >> (64 - count)) << (page % 64);
+            held += u64::from((word.load(Ordering::Relaxed) & mask).count_ones());
+            page += count;
+        }
+        held
     }
 
     /// Makes the page at `offset` zero, which lies inside the block.
@@ -69,7 +105,7 @@ impl Held {
     ///
     /// As [`Held::clear`].
     pub(super) fn clear_others(&self, index: usize, block: &dyn RamBlock, pages: &PageSet) -> Result<(), Error> {
-        let held = self.0.get().and_then(|blocks| blocks.get(index));
+        let held = self.pages.get().and_then(|blocks| blocks.get(index));
         for (number, arriving) in pages.words().iter().enumerate() {
             let there =
                 held.map_or(u64::MAX, |words| words.get(number).map_or(u64::MAX, |word| word.load(Ordering::Relaxed)));
@@ -86,7 +122,7 @@ impl Held {
     }
 
     fn contains(&self, block: usize, page: usize) -> bool {
-        let Some(words) = self.0.get().and_then(|blocks| blocks.get(block)) else { return true };
+        let Some(words) = self.pages.get().and_then(|blocks| blocks.get(block)) else { return true };
         words.get(page / 64).is_none_or(|word| word.load(Ordering::Relaxed) >> (page % 64) & 1 == 1)
     }
 }
@@ -116,6 +152,10 @@ mod tests {
         for page in [1, 61, 66, 127, 192, 198] {
             // Where the kernel cannot tell, every page may hold something.
             assert!(!held.contains(0, page) || !is_told(&*block), "{page}");
+        }
+        if is_told(&*block) {
+            let count = |pages: Range<u64>| held.count(0, pages.start * TARGET_PAGE_BYTES..pages.end * TARGET_PAGE_BYTES);
+            assert_eq!([count(0..300), count(1..62), count(0..64), count(63..129), count(250..900)], [170, 0, 3, 4, 50]);
         }
         for page in 0..300 {
             held.clear(0, &*block, page * TARGET_PAGE_BYTES).unwrap();

@@ -11,6 +11,7 @@ pub(crate) mod mapped_ram;
 mod multifd;
 mod ram;
 mod reader;
+mod regions;
 mod sections;
 
 use std::collections::VecDeque;
@@ -72,8 +73,9 @@ struct Connections {
 }
 
 fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<Connections, Error> {
-    let held = Arc::new(Held::default());
-    let Some(parameters) = context.multifd.filter(|_| files.is_none()) else {
+    let multifd = context.multifd.filter(|_| files.is_none());
+    let held = Arc::new(Held::new(multifd.map_or(0, |parameters| multifd::in_hand_pages(parameters.channels))));
+    let Some(parameters) = multifd else {
         let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
         let mapped_ram = files.map(|files| MappedRam::open(&main, files, context.restore)).transpose()?;
         let input = main.try_clone().doing(Side::Destination, OPENING)?;

@@ -194,7 +194,7 @@ impl RamLoader {
                 self.clear_page(index, offset)?;
                 return self.read_zero_pages(input, index);
             }
-            PageKind::Normal => self.arrival.page(index, &**block, offset, input.buffered()),
+            PageKind::Normal => self.arrival.page(index, &**block, offset, input.buffered(), &self.held),
             PageKind::Xbzrle | PageKind::Compressed => {}
         }
         self.normal_pages += 1;

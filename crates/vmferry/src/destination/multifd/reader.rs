@@ -17,7 +17,6 @@ use crate::control::MultifdCompression;
 use crate::destination::held::Held;
 use crate::destination::reader::mismatch;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
-use crate::memory::populate::populate;
 use crate::memory::scattered::Places;
 use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 
@@ -206,8 +205,8 @@ impl Reader {
         for chunk in offsets.chunk_by(follows) {
             let first = chunk.first().copied().unwrap_or_default();
             let memory = block.run(first, chunk.len() * TARGET_PAGE).at(Side::Destination)?;
+            self.memory.held.populate(index, block, first..first.saturating_add(memory.len() as u64));
             self.memory.held.arrive(index, first, memory.len());
-            populate(&memory);
             places.push_guest(&memory);
         }
         let payload = places.bytes();
