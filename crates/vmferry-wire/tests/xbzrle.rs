@@ -71,7 +71,11 @@ fn room_that_is_one_octet_short_is_too_little() {
         let Encoded::Changed(used) = encode(&old, &new, &mut [0; 4096]) else { panic!("{start} {len}") };
         for room in used.saturating_sub(20)..used + 20 {
             compare(&old, &new, room);
-            assert_eq!(encode(&old, &new, &mut vec![0; room]) == Encoded::Overflow, room < used, "{start} {len} {room}");
+            assert_eq!(
+                encode(&old, &new, &mut vec![0; room]) == Encoded::Overflow,
+                room < used,
+                "{start} {len} {room}"
+            );
         }
     }
 }

@@ -46,6 +46,8 @@ pub struct Input<'a> {
     budget_end: u64,
     budget: u64,
     source: Option<Box<dyn Refill + 'a>>,
+    /// Octets that a refill asks for at most, if no more are wanted.
+    ahead_limit: usize,
     /// Subsections of the current section, in stream order.
     subsections: Vec<(&'static str, u32)>,
 }
@@ -68,6 +70,7 @@ impl<'a> Input<'a> {
             budget_end: u64::MAX,
             budget: u64::MAX,
             source: Some(Box::new(source)),
+            ahead_limit: usize::MAX,
             subsections: Vec::new(),
         }
     }
@@ -83,6 +86,7 @@ impl<'a> Input<'a> {
             budget_end: u64::MAX,
             budget: u64::MAX,
             source: None,
+            ahead_limit: usize::MAX,
             subsections: Vec::new(),
         }
     }
@@ -130,6 +134,26 @@ impl<'a> Input<'a> {
     /// Moves the cursor over `octets` that were looked at before; cut to what the window holds.
     pub fn consume(&mut self, octets: usize) {
         self.at = self.at.saturating_add(octets).min(self.filled);
+    }
+
+    /// Lets no refill take more than `octets` from the source, unless more are wanted: what stands behind them is going
+    /// to be read another way ([`Input::passed`]). `usize::MAX` takes the limit away.
+    pub fn limit_ahead(&mut self, octets: usize) {
+        self.ahead_limit = octets;
+    }
+
+    /// Moves the cursor over `octets` that someone else has read, the window's first among them, and puts `ahead` into
+    /// the window in place of what it had: what was read behind them and is still to be read here.
+    ///
+    /// **limits**: `ahead` is cut to the window's size.
+    pub fn passed(&mut self, octets: u64, ahead: &[u8]) {
+        debug_assert!(ahead.len() <= self.window.len());
+        self.base = self.offset().wrapping_add(octets);
+        self.at = 0;
+        self.filled = ahead.len().min(self.window.len());
+        for (place, octet) in self.window.iter_mut().zip(ahead) {
+            *place = *octet;
+        }
     }
 
     /// The next `N` octets.
@@ -277,7 +301,8 @@ impl<'a> Input<'a> {
         self.at = 0;
         let wanted = wanted.min(self.window.len());
         while self.filled < wanted {
-            let room = self.window.get_mut(self.filled..).unwrap_or_default();
+            let end = self.window.len().min(self.filled.saturating_add(self.ahead_limit.max(wanted - self.filled)));
+            let room = self.window.get_mut(self.filled..end).unwrap_or_default();
             let room_len = room.len();
             match source.refill(room) {
                 Ok(0) => break,
@@ -288,5 +313,40 @@ impl<'a> Input<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 0, 1, 2, … and how many were taken.
+    struct Counting(std::rc::Rc<std::cell::Cell<u8>>);
+
+    impl Refill for Counting {
+        fn refill(&mut self, buffer: &mut [u8]) -> Result<usize, Box<dyn Error + Send + Sync>> {
+            for place in buffer.iter_mut() {
+                *place = self.0.replace(self.0.get() + 1);
+            }
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn what_someone_else_read_is_passed_and_what_came_with_it_is_read_here() {
+        let taken = std::rc::Rc::new(std::cell::Cell::new(0));
+        let mut input = Input::new(Counting(std::rc::Rc::clone(&taken)), 0);
+        input.limit_ahead(5);
+        assert_eq!(input.array().unwrap(), [0, 1]);
+        assert_eq!((input.buffered(), taken.get()), (&[2, 3, 4][..], 5), "no more than the limit");
+        assert_eq!(input.array().unwrap(), [2]);
+        // Someone takes these two and ten more, of which two are to be read here.
+        taken.set(15);
+        input.passed(10, &[13, 14]);
+        assert_eq!(input.offset(), 13);
+        assert_eq!(input.array().unwrap(), [13, 14, 15]);
+        assert_eq!((input.offset(), taken.get()), (16, 20));
+        assert_eq!(input.array::<30>().unwrap()[29], 45, "what is wanted is read, whatever the limit");
+        assert_eq!(taken.get(), 46);
     }
 }

@@ -190,18 +190,25 @@ impl Channel {
     ///
     /// As [`Channel::read`].
     pub(crate) fn read_scattered(&self, places: &mut Places<'_>, spare: usize) -> io::Result<usize> {
-        while places.bytes() > spare {
+        while places.bytes() > spare && self.read_some(places)? > 0 {}
+        Ok(places.bytes())
+    }
+
+    /// Reads some bytes into `places`; 0 at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::read`].
+    pub(crate) fn read_some(&self, places: &mut Places<'_>) -> io::Result<usize> {
+        loop {
             match read_scattered(self.fd.as_fd(), places) {
-                Ok(0) => break,
-                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.interrupt.wait(self.fd.as_fd(), PollFlags::IN)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                result => return result,
             }
         }
-        Ok(places.bytes())
     }
 
     /// Position in the file of what is read or written next.

@@ -68,6 +68,12 @@ impl Held {
         }
     }
 
+    /// How many of `most` pages from `offset` on are zero for certain, up to the first that is not.
+    pub(super) fn empty_pages(&self, block: usize, offset: u64, most: usize) -> usize {
+        let first = page_number(offset);
+        (0..most).take_while(|page| !self.contains(block, first.saturating_add(*page))).count()
+    }
+
     /// How many pages of `range`, which starts and ends with a page, may hold something.
     pub(super) fn count(&self, block: usize, range: Range<u64>) -> u64 {
         let Some(words) = self.pages.get().and_then(|blocks| blocks.get(block)) else { return 0 };
@@ -154,8 +160,16 @@ mod tests {
             assert!(!held.contains(0, page) || !is_told(&*block), "{page}");
         }
         if is_told(&*block) {
-            let count = |pages: Range<u64>| held.count(0, pages.start * TARGET_PAGE_BYTES..pages.end * TARGET_PAGE_BYTES);
-            assert_eq!([count(0..300), count(1..62), count(0..64), count(63..129), count(250..900)], [170, 0, 3, 4, 50]);
+            let count =
+                |pages: Range<u64>| held.count(0, pages.start * TARGET_PAGE_BYTES..pages.end * TARGET_PAGE_BYTES);
+            assert_eq!(
+                [count(0..300), count(1..62), count(0..64), count(63..129), count(250..900)],
+                [170, 0, 3, 4, 50]
+            );
+        }
+        if is_told(&*block) {
+            let empty = |page: u64, most| held.empty_pages(0, page * TARGET_PAGE_BYTES, most);
+            assert_eq!([empty(1, 40), empty(1, 100), empty(62, 9), empty(299, 9), empty(192, 900)], [40, 61, 0, 0, 7]);
         }
         for page in 0..300 {
             held.clear(0, &*block, page * TARGET_PAGE_BYTES).unwrap();

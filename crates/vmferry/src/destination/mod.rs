@@ -4,6 +4,7 @@
 //! started. If the source's last word is missing, the guest is loaded, stopped and startable by `cont`.
 
 mod arrival;
+mod direct;
 mod held;
 mod huge_cost;
 mod inflate;
@@ -31,6 +32,7 @@ use self::held::Held;
 use self::mapped_ram::MappedRam;
 use self::multifd::gather::{Gathered, gather};
 use self::multifd::{Alarms, Multifd};
+use self::ram::{Pages, RamLoader};
 use self::reader::next;
 use self::sections::Sections;
 use crate::advice;
@@ -67,9 +69,7 @@ struct Connections {
     /// For answers.
     main: Channel,
     input: Input<'static>,
-    held: Arc<Held>,
-    multifd: Option<Multifd>,
-    mapped_ram: Option<MappedRam>,
+    ram: RamLoader,
 }
 
 fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<Connections, Error> {
@@ -79,13 +79,10 @@ fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) 
         let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
         let mapped_ram = files.map(|files| MappedRam::open(&main, files, context.restore)).transpose()?;
         let input = main.try_clone().doing(Side::Destination, OPENING)?;
-        return Ok(Connections {
-            main,
-            input: reader::open(Arc::new(input), Vec::new()),
-            held,
-            multifd: None,
-            mapped_ram,
-        });
+        let input = Arc::new(input);
+        let pages = mapped_ram.map_or_else(|| Pages::Stream(Arc::clone(&input)), Pages::File);
+        let ram = RamLoader::new(context.machine.ram(), held, pages);
+        return Ok(Connections { main, input: reader::open(input, Vec::new()), ram });
     };
     let interrupt = listener.interrupt().clone();
     let alarm = || interrupt.child().doing(Side::Destination, OPENING);
@@ -96,13 +93,8 @@ fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) 
     // A channel that fails ends the reading, not the answering.
     let input = main.try_clone_with(alarms.main).doing(Side::Destination, OPENING)?;
     let main = main.try_clone_with(interrupt).doing(Side::Destination, OPENING)?;
-    Ok(Connections {
-        main,
-        input: reader::open(Arc::new(input), prefix),
-        held,
-        multifd: Some(multifd),
-        mapped_ram: None,
-    })
+    let ram = RamLoader::new(context.machine.ram(), held, Pages::Channels(multifd));
+    Ok(Connections { main, input: reader::open(Arc::new(input), prefix), ram })
 }
 
 /// Waits for the source, loads the guest, and returns when it is over. With pages at fixed places of a file, `files`
@@ -110,7 +102,7 @@ fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) 
 pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<(), Error> {
     let connections = connect(context, listener, files);
     let started = Instant::now();
-    let result = connections.and_then(|Connections { main: channel, input, held, multifd, mapped_ram }| {
+    let result = connections.and_then(|Connections { main: channel, input, ram }| {
         let _frozen = context.machine.registry().freeze_for_load().at(Side::Destination)?;
         context.shared.enter(&*context.machine, Status::Active);
         let mut driver = Driver {
@@ -118,7 +110,7 @@ pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageF
             actions: VecDeque::new(),
             input,
             channel,
-            sections: Sections::new(&*context.machine, held, multifd, mapped_ram),
+            sections: Sections::new(&*context.machine, ram),
             unchecked: None,
             context,
             speaks_handover: false,

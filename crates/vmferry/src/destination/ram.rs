@@ -8,11 +8,13 @@ use vmferry_wire::ram::{BlockRef, PageKind, Record, TargetPage, page_header, xbz
 use vmstate::Input;
 
 use super::arrival::Arrival;
+use super::direct::Direct;
 use super::held::Held;
 use super::inflate::Inflate;
 use super::mapped_ram::{MappedRam, Restored};
 use super::multifd::Multifd;
 use super::reader::{mismatch, next, read_error};
+use crate::channel::Channel;
 use crate::error::{Attribute as _, Error, ErrorKind, Side};
 use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 
@@ -29,6 +31,8 @@ pub(super) struct RamLoader {
     current: Option<usize>,
     /// Prepares memory for the pages that come.
     arrival: Arrival,
+    /// Takes pages past the window.
+    direct: Option<Direct>,
     /// Pages of each block that may hold something.
     held: Arc<Held>,
     inflate: Inflate,
@@ -44,6 +48,16 @@ pub(super) struct RamLoader {
     pub(super) zero_pages: u64,
 }
 
+/// Where pages come from.
+pub(super) enum Pages {
+    /// The main stream, which this channel has, and nobody else writes to memory.
+    Stream(Arc<Channel>),
+    /// Channels beside it.
+    Channels(Multifd),
+    /// Fixed places of the file that the main stream is in.
+    File(MappedRam),
+}
+
 /// What to do behind a record's header.
 enum Next {
     Blocks(u64),
@@ -54,17 +68,19 @@ enum Next {
 }
 
 impl RamLoader {
-    pub(super) fn new(
-        blocks: &[Arc<dyn RamBlock>],
-        held: Arc<Held>,
-        multifd: Option<Multifd>,
-        mapped_ram: Option<MappedRam>,
-    ) -> Self {
+    /// A loader of `blocks`.
+    pub(super) fn new(blocks: &[Arc<dyn RamBlock>], held: Arc<Held>, pages: Pages) -> Self {
+        let (direct, multifd, mapped_ram) = match pages {
+            Pages::Stream(main) => (Some(Direct::new(main)), None, None),
+            Pages::Channels(multifd) => (None, Some(multifd), None),
+            Pages::File(mapped_ram) => (None, None, Some(mapped_ram)),
+        };
         Self {
             blocks: blocks.to_vec(),
             listed: false,
             current: None,
             arrival: Arrival::default(),
+            direct,
             held,
             inflate: Inflate::default(),
             multifd,
@@ -86,9 +102,27 @@ impl RamLoader {
         self.listed
     }
 
+    /// Pages that were read from the channel past the reader's window.
+    pub(super) fn pages_read_directly(&self) -> u64 {
+        self.direct.as_ref().map_or(0, Direct::pages)
+    }
+
+    /// Has all pages go through the reader's window.
+    #[cfg(test)]
+    pub(super) fn read_nothing_directly(&mut self) {
+        self.direct = None;
+    }
+
     /// Loads one body, up to its end record.
     pub(super) fn load(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         loop {
+            if let Some(direct) = &mut self.direct {
+                let pages = direct.read(input, &self.blocks, &self.held)?;
+                self.normal_pages += pages as u64;
+                if pages > 0 {
+                    continue;
+                }
+            }
             match self.next_record(input)? {
                 Next::Blocks(total) => self.read_list(input, total)?,
                 Next::Page { block, offset, kind, octets } => self.read_page(input, block, offset, kind, octets)?,
@@ -168,6 +202,7 @@ impl RamLoader {
     /// Differs from QEMU: there the machine type says which rule is in force. A source of the newer rule has a record
     /// in its first section, one of the older rule never has any.
     fn end_section(&mut self, offset: u64) -> Result<(), Error> {
+        self.direct.iter_mut().for_each(Direct::section_ended);
         let has_records = *self.flush_records.get_or_insert(self.has_flush_record);
         if self.multifd.is_some() && !has_records { self.flush(offset) } else { Ok(()) }
     }
@@ -188,6 +223,11 @@ impl RamLoader {
                 format!("{offset:#x} in block '{}'", block.name()),
                 format!("below its length of {:#x}", block.used_len()),
             ));
+        }
+        match (kind, &mut self.direct) {
+            (PageKind::Normal, Some(direct)) => direct.arrived(index, offset),
+            (_, Some(direct)) => direct.interrupted(),
+            (_, None) => {}
         }
         match kind {
             PageKind::Zero => {

@@ -75,16 +75,22 @@ pub(super) fn read_error(error: vmstate::LoadError, offset: u64) -> Error {
     if let Reason::Source(source) = error.reason()
         && let Some(io) = source.downcast_ref::<std::io::Error>()
     {
-        if crate::channel::interrupt::is_cancellation(io) {
-            return Error::new(Side::Destination, ErrorKind::Cancelled);
-        }
-        let source = std::io::Error::new(io.kind(), format!("{io} (at byte {offset:#x})"));
-        return Error::new(Side::Destination, ErrorKind::Io { what: "reading the stream", source });
+        return io_error(io, offset);
     }
     if let Reason::EndOfInput { .. } = error.reason() {
         tracing::debug!(%error, "the stream ends inside an element");
     }
     Error::new(Side::Destination, ErrorKind::Load(error))
+}
+
+/// The channel failed at `offset`.
+#[cold]
+pub(super) fn io_error(error: &std::io::Error, offset: u64) -> Error {
+    if crate::channel::interrupt::is_cancellation(error) {
+        return Error::new(Side::Destination, ErrorKind::Cancelled);
+    }
+    let source = std::io::Error::new(error.kind(), format!("{error} (at byte {offset:#x})"));
+    Error::new(Side::Destination, ErrorKind::Io { what: "reading the stream", source })
 }
 
 /// What is at `offset` does not fit this machine.

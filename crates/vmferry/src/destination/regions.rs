@@ -201,7 +201,7 @@ mod tests {
                 let offset = page * TARGET_PAGE_BYTES;
                 let run = offset..offset + count * TARGET_PAGE_BYTES;
                 self.regions.populate(0, &*self.block, run, &self.held);
-                self.held.arrive(0, offset, count as usize * TARGET_PAGE);
+                self.held.arrive(0, offset, usize::try_from(count).unwrap() * TARGET_PAGE);
             }
         }
 

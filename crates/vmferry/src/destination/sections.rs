@@ -1,7 +1,6 @@
 //! Sections of the stream and the devices they belong to.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use vmferry_wire::globalstate::{GLOBALSTATE_IDSTR, GLOBALSTATE_VERSION, GlobalState};
@@ -10,8 +9,7 @@ use vmferry_wire::section::{Footer, SectionHeader, SectionIdent};
 use vmstate::registry::Entry;
 use vmstate::{Input, Registry, Schema};
 
-use super::held::Held;
-use super::mapped_ram::{MappedRam, Restored};
+use super::mapped_ram::Restored;
 use super::multifd::Multifd;
 use super::ram::RamLoader;
 use super::reader::{mismatch, next, read_error};
@@ -46,19 +44,8 @@ pub(super) struct Sections<'a> {
 }
 
 impl<'a> Sections<'a> {
-    pub(super) fn new(
-        machine: &'a dyn Machine,
-        held: Arc<Held>,
-        multifd: Option<Multifd>,
-        mapped_ram: Option<MappedRam>,
-    ) -> Self {
-        Self {
-            registry: machine.registry(),
-            ram: RamLoader::new(machine.ram(), held, multifd, mapped_ram),
-            bound: HashMap::new(),
-            run_state: None,
-            device_times: Vec::new(),
-        }
+    pub(super) fn new(machine: &'a dyn Machine, ram: RamLoader) -> Self {
+        Self { registry: machine.registry(), ram, bound: HashMap::new(), run_state: None, device_times: Vec::new() }
     }
 
     /// How long each device took that was sent while the guest stood still.
@@ -191,6 +178,7 @@ impl<'a> Sections<'a> {
     ///
     /// Differs from QEMU: a stream without RAM is accepted there by a machine that has some.
     pub(super) fn finish(&mut self, offset: u64) -> Result<(), Error> {
+        tracing::debug!(pages = self.ram.pages_read_directly(), "read straight into guest memory");
         if !self.ram.is_listed() {
             return Err(mismatch(offset, "the end of the stream", "before any RAM", "behind the RAM section"));
         }

@@ -35,8 +35,8 @@ use crate::error::{Error, Side};
 use crate::memory::RamBlock;
 use crate::panicking::caught;
 
-/// Pages that so many channels may have in hand: a packet each, which is shown when its head was read. What is more than
-/// a few channels hold says little about the memory behind it.
+/// Pages that so many channels may have in hand: a packet each, which is shown when its head was read. What is more
+/// than a few channels hold says little about the memory behind it.
 pub(super) fn in_hand_pages(channels: u8) -> u64 {
     const PAGES_PER_PACKET: u64 = 128;
     u64::from(channels.min(16)) * PAGES_PER_PACKET
