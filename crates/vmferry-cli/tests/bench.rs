@@ -172,6 +172,12 @@ fn runs_with(argument: &str) -> bool {
 
 #[test]
 fn ctrl_c_ends_the_processes_and_removes_the_files() {
+    for signal in [Signal::INT, Signal::TERM] {
+        interrupted_by(signal);
+    }
+}
+
+fn interrupted_by(signal: Signal) {
     // No other test has a guest of this size.
     let mut child = vmferry(&["bench", "--only", "precopy", "--pairs", "1000", "--memory", "19M"])
         .stdout(Stdio::piped())
@@ -182,7 +188,7 @@ fn ctrl_c_ends_the_processes_and_removes_the_files() {
     let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
     // It is at work.
     assert!(said.by_ref().map_while(Result::ok).any(|line| line.contains("precopy 1/1000")));
-    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    kill_process(Pid::from_child(&child), signal).unwrap();
     // It goes on to write while it ends.
     for _ in said {}
     let status = child.wait().unwrap();
