@@ -8,74 +8,25 @@
 
 #![no_main]
 
+mod bare;
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use bare::Bare;
 use libfuzzer_sys::fuzz_target;
 use vmferry::channel::Uri;
-use vmferry::control::{Capabilities, Event, MultifdCompression, MultifdParameters, Parameters, RunState};
-use vmferry::dirty::{DirtyLog, SoftDirtyLog};
-use vmferry::memory::{MappedBlock, RamBlock};
-use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine, Migration};
+use vmferry::control::{Capabilities, MultifdCompression, MultifdParameters, Parameters, RunState};
+use vmferry::{Incoming, Migration};
 use vmferry_wire::multifd::{Handshake, RamPacket};
 use vmferry_wire::ram::TargetPage;
-use vmstate::{Refused, Registry};
 
 /// RAM of the recordings that seeds are made of.
 const BLOCK: &str = "pc.ram";
 const BYTES: usize = 128 << 20;
-
-struct Bare {
-    ram: Vec<Arc<dyn RamBlock>>,
-    log: SoftDirtyLog,
-    devices: Registry,
-    state: Mutex<RunState>,
-}
-
-impl Bare {
-    fn new(state: RunState) -> Arc<Self> {
-        let block = MappedBlock::new(BLOCK, BYTES).expect("memory can be mapped");
-        let log = SoftDirtyLog::new([&block]);
-        let devices = Registry::new(FIRST_DEVICE_SECTION_ID);
-        Arc::new(Self { ram: vec![Arc::new(block)], log, devices, state: Mutex::new(state) })
-    }
-}
-
-impl Machine for Bare {
-    fn machine_type(&self) -> &str {
-        "bare-1.0"
-    }
-
-    fn registry(&self) -> &Registry {
-        &self.devices
-    }
-
-    fn ram(&self) -> &[Arc<dyn RamBlock>] {
-        &self.ram
-    }
-
-    fn dirty_log(&self) -> &dyn DirtyLog {
-        &self.log
-    }
-
-    fn run_state(&self) -> RunState {
-        *self.state.lock().expect("nobody panics")
-    }
-
-    fn stop(&self, state: RunState) -> Result<RunState, Refused> {
-        Ok(std::mem::replace(&mut *self.state.lock().expect("nobody panics"), state))
-    }
-
-    fn start(&self) -> Result<(), Refused> {
-        *self.state.lock().expect("nobody panics") = RunState::Running;
-        Ok(())
-    }
-
-    fn emit(&self, _event: Event) {}
-}
 
 fn migration(machine: Arc<Bare>, compression: MultifdCompression) -> Migration {
     let migration = Migration::new(machine);
@@ -99,7 +50,7 @@ fn main_channel() -> &'static (Vec<u8>, usize) {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("m");
         let listener = UnixListener::bind(&path).expect("the folder is empty");
-        let outgoing = migration(Bare::new(RunState::Paused), MultifdCompression::None);
+        let outgoing = migration(Bare::new(BLOCK, BYTES, RunState::Paused), MultifdCompression::None);
         outgoing.migrate(&Uri::Unix(path)).expect("nothing blocks");
         let [mut main, mut channel] = [(); 2].map(|()| listener.accept().expect("the source connects").0);
         let drained = thread::spawn(move || channel.read_to_end(&mut Vec::new()));
@@ -115,7 +66,7 @@ fn main_channel() -> &'static (Vec<u8>, usize) {
 
 fn load(path: &Path, compression: MultifdCompression, octets: &[u8]) -> Result<(), vmferry::Error> {
     let (main, meetings) = main_channel();
-    let incoming = migration(Bare::new(RunState::InMigrate), compression);
+    let incoming = migration(Bare::new(BLOCK, BYTES, RunState::InMigrate), compression);
     incoming.incoming(&Uri::Unix(path.to_owned()), Incoming::default()).expect("the folder is empty");
     let [mut first, mut channel] = [(); 2].map(|()| UnixStream::connect(path).expect("it listens"));
     let mut out = Vec::new();
