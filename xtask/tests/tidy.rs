@@ -19,6 +19,7 @@ const UNSAFE_MODULES: [(&str, &str); 15] = [
     ("crates/vmferry/src/memory/overlay.rs", "parts of a file mapped in place of parts of guest memory"),
     ("crates/vmferry/src/memory/pagemap.rs", "the kernel's scan of its page tables"),
     ("crates/vmferry/src/memory/populate.rs", "madvise that populates guest memory ahead of writes"),
+    ("crates/vmferry/src/memory/release.rs", "madvise that frees the memory of a guest that is elsewhere"),
     ("crates/vmferry/src/memory/scattered.rs", "readv into guest memory without references to it"),
     ("crates/vmferry/src/memory/userfault.rs", "userfaultfd's write protection that asks"),
     ("crates/vmferry/src/memory/vectored.rs", "writev from guest memory without references to it"),

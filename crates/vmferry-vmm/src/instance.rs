@@ -52,6 +52,8 @@ pub struct Options {
     pub vcpus: u32,
     /// Bytes of RAM.
     pub memory_bytes: u64,
+    /// File to have RAM in.
+    pub memory_file: Option<PathBuf>,
     /// The guest.
     pub origin: Origin,
     /// Its serial port.
@@ -137,8 +139,19 @@ impl Instance {
     ///
     /// Each of its parts may be refused.
     pub fn start(options: Options) -> Result<Self, StartError> {
-        let Options { accel, settings, vcpus, memory_bytes, origin, serial, qmp, paused, only_migratable, restore } =
-            options;
+        let Options {
+            accel,
+            settings,
+            vcpus,
+            memory_bytes,
+            memory_file,
+            origin,
+            serial,
+            qmp,
+            paused,
+            only_migratable,
+            restore,
+        } = options;
         let (tell, ends) = channel();
         let bus = EventBus::new();
         let events = {
@@ -158,8 +171,16 @@ impl Instance {
             Origin::Defer => (None, Some(None)),
         };
         let (serial, incoming_is_awaited) = (sink(serial)?, incoming.is_some());
-        let config =
-            Config { settings, memory_bytes, image, serial, events, incoming: incoming_is_awaited, only_migratable };
+        let config = Config {
+            settings,
+            memory_bytes,
+            memory_file,
+            image,
+            serial,
+            events,
+            incoming: incoming_is_awaited,
+            only_migratable,
+        };
         let family = Family::of(&accel)?;
         let machine = make(accel, vcpus, config)?;
         let migration = Arc::new(Migration::new(Arc::<dyn Reference>::clone(&machine)));

@@ -8,6 +8,7 @@ pub mod guest;
 pub mod instance;
 mod lifecycle;
 pub mod machine;
+mod memory_file;
 mod run_control;
 mod throttle;
 #[cfg(target_arch = "x86_64")]

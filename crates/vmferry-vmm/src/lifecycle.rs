@@ -1,6 +1,7 @@
 //! What an operator may do with a machine, whichever vCPUs it has: pause, continue, and what it tells of that.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vmferry::control::{Event, RunState};
@@ -58,9 +59,36 @@ impl ExitStatus {
 pub(crate) struct Lifecycle {
     pub(crate) control: Arc<RunControl>,
     pub(crate) events: EventSink,
+    /// The guest is elsewhere, and its memory was given back.
+    pub(crate) forsaken: AtomicBool,
 }
 
 impl Lifecycle {
+    /// See [`vmferry::Machine::forsake`].
+    pub(crate) fn forsake(&self) -> Result<(), Refused> {
+        // Whoever lets the guest run looks at it with the run state locked: either that is seen here, or this there.
+        self.forsaken.store(true, Ordering::SeqCst);
+        match self.control.run_state() {
+            RunState::PostMigrate => Ok(()),
+            other => {
+                self.forsaken.store(false, Ordering::SeqCst);
+                Err(Refused::new(format!("the guest is {other} here, and not put aside")))
+            }
+        }
+    }
+
+    /// Whether a guest in this state can ever run again here.
+    fn startable(&self, state: RunState) -> Result<(), Refused> {
+        match state {
+            RunState::Shutdown => Err(Refused::new("the guest has powered itself off")),
+            RunState::InternalError => Err(Refused::new("the guest cannot go on after an internal error")),
+            _ if self.forsaken.load(Ordering::SeqCst) => Err(Refused::new(
+                "the guest was migrated away and its memory given back (release-ram): it runs at the destination alone",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// See [`vmferry::Machine::stop`].
     pub(crate) fn stop(&self, state: RunState) -> RunState {
         let left = self.control.stop(state);
@@ -70,7 +98,7 @@ impl Lifecycle {
 
     /// See [`vmferry::Machine::start`].
     pub(crate) fn start(&self) -> Result<(), Refused> {
-        if !self.control.start(|state| startable(state).map(|()| state.is_running()))? {
+        if !self.control.start(|state| self.startable(state).map(|()| state.is_running()))? {
             self.events.emit(Event::Resume);
         }
         Ok(())
@@ -104,7 +132,7 @@ impl Lifecycle {
             RunState::FinishMigrate => {
                 Err(Refused::new("the guest stands still for its migration: cancel that, or wait for its end"))
             }
-            other => startable(other).map(|()| other.is_running()),
+            other => self.startable(other).map(|()| other.is_running()),
         })?;
         if !ran {
             self.events.emit(Event::Resume);
@@ -117,14 +145,5 @@ impl Lifecycle {
         if left.is_running() {
             self.events.emit(Event::Stop);
         }
-    }
-}
-
-/// Whether a guest in this state can ever run again.
-fn startable(state: RunState) -> Result<(), Refused> {
-    match state {
-        RunState::Shutdown => Err(Refused::new("the guest has powered itself off")),
-        RunState::InternalError => Err(Refused::new("the guest cannot go on after an internal error")),
-        _ => Ok(()),
     }
 }

@@ -15,6 +15,7 @@ fn every_finding_in_the_machine_is_known() {
     let machine = FerryVirt::new(Config {
         settings: types::settings(types::find("ferry-virt").unwrap(), Vec::new()).unwrap(),
         memory_bytes: MEMORY_MIN,
+        memory_file: None,
         image: None,
         serial: Box::new(|_| true),
         events: Box::new(|_| {}),

@@ -29,6 +29,7 @@ fn host(machine_type: &str, incoming: bool) -> Host {
     let machine = FerryVirt::new(Config {
         settings: types::settings(types::find(machine_type).unwrap(), Vec::new()).unwrap(),
         memory_bytes: MEMORY,
+        memory_file: None,
         image: (!incoming).then_some(image),
         serial: Box::new(move |octet| {
             serial.lock().unwrap().push(octet);
@@ -141,6 +142,7 @@ fn a_guest_that_powers_off_during_its_migration_is_off_at_one_place() {
     let machine = FerryVirt::new(Config {
         settings: types::settings(types::find("ferry-virt").unwrap(), Vec::new()).unwrap(),
         memory_bytes: MEMORY,
+        memory_file: None,
         image: Some(image),
         serial: Box::new(|_| true),
         events: Box::new(move |event| {

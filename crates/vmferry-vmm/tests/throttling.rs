@@ -126,6 +126,7 @@ mod soft {
         let machine = FerryVirt::new(Config {
             settings: types::settings(types::find("ferry-virt").unwrap(), Vec::new()).unwrap(),
             memory_bytes: MEMORY,
+            memory_file: None,
             image,
             serial: Box::new(move |octet| {
                 serial.lock().unwrap().push(octet);
@@ -160,6 +161,23 @@ mod soft {
         tight(&source.migration, MIB_PER_S, Capabilities::default());
         does_not_converge(&source.migration);
         assert_eq!(source.machine.run_state(), RunState::Running);
+    }
+
+    #[test]
+    fn what_was_moved_and_released_runs_nowhere_else() {
+        let (source, destination) = (boot(), make(None));
+        source.migration.set_capabilities(Capabilities { release_ram: true, ..Capabilities::default() }).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let uri = Uri::Unix(dir.path().join("socket"));
+        destination.migration.incoming(&uri, Incoming::default()).unwrap();
+        source.migration.set_parameters(Parameters { max_bandwidth: 0, ..Parameters::default() }).unwrap();
+        source.migration.migrate(&uri).unwrap();
+        source.migration.wait().unwrap();
+        destination.migration.wait().unwrap();
+        let refused = source.machine.cont().unwrap_err().to_string();
+        assert!(refused.contains("release-ram"), "{refused}");
+        assert_eq!(source.machine.run_state(), RunState::PostMigrate);
+        destination.wait_for_reports(3);
     }
 
     #[test]

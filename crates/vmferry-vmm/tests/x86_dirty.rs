@@ -75,7 +75,11 @@ struct Writer {
 
 impl Writer {
     fn boot(ring: Option<u32>) -> Option<Self> {
-        let setup = Setup { vcpus: 1, memory: MEMORY, ring };
+        Self::boot_with(ring, true)
+    }
+
+    fn boot_with(ring: Option<u32>, manual_protect: bool) -> Option<Self> {
+        let setup = Setup { vcpus: 1, memory: MEMORY, ring, manual_protect };
         let host = Host::boot_image(&setup, writer())?;
         let writer = Self { host, turn: Cell::new(0) };
         // Until it is in user mode it writes to its stack.
@@ -125,8 +129,8 @@ fn pages(first: u64, step: u64, count: u64) -> BTreeSet<u64> {
 
 #[test]
 fn the_log_reports_exactly_what_was_written() {
-    for ring in [None, Some(4096)] {
-        let Some(guest) = Writer::boot(ring) else { return };
+    for (ring, manual_protect) in [(None, true), (None, false), (Some(4096), true)] {
+        let Some(guest) = Writer::boot_with(ring, manual_protect) else { return };
         let log = guest.host.machine.dirty_log();
         log.start().unwrap();
         // A log that knows nothing at first reports everything, once.

@@ -26,10 +26,11 @@ use x86_host::{Host, Setup};
 
 const RATE: Option<u64> = Some(300_000_000);
 
-fn setups() -> [Setup; 3] {
+fn setups() -> [Setup; 4] {
     let setup = Setup { memory: 32 << 20, ..Setup::default() };
     [
         Setup { vcpus: 1, ..setup.clone() },
+        Setup { manual_protect: false, ..setup.clone() },
         Setup { vcpus: 2, ..setup.clone() },
         Setup { vcpus: 2, ring: Some(4096), ..setup },
     ]
@@ -132,7 +133,7 @@ fn a_guest_on_a_file_goes_on_later() {
 fn a_ring_that_is_too_small_holds_the_guest_up_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     // 14 MiB are 3584 pages a pass; a ring has 1024 entries, and is looked at once a round only.
-    let setup = Setup { vcpus: 2, ring: Some(1024), memory: 16 << 20 };
+    let setup = Setup { vcpus: 2, ring: Some(1024), memory: 16 << 20, ..Setup::default() };
     let parameters = GuestParameters { dirty_rate_bytes_per_s: None, ..GuestParameters::default() };
     let Some(here) = Host::boot(&setup, &parameters) else { return };
     here.walks(1);

@@ -141,6 +141,14 @@ pub struct Capabilities {
     /// The channels' pages go to the network without a copy in the kernel (`MSG_ZEROCOPY`); needs `multifd`, TCP and
     /// no compression; the source's alone. Default off.
     pub zero_copy_send: bool,
+    /// The guest's memory here is given back to the host once the destination is known to have the guest, which then
+    /// cannot run here any more; the source's alone. Default off.
+    ///
+    /// Differs from QEMU: there pages are freed in postcopy alone, and precopy keeps them.
+    pub release_ram: bool,
+    /// Blocks whose memory is a shared mapping of a file with a name are not sent: the destination maps the same file. The
+    /// same at both ends. Default off.
+    pub ignore_shared: bool,
     /// Pages have fixed places in a file; only `file:`, and the same at both ends. Default off.
     pub mapped_ram: bool,
     /// The image of one instant is sent while the guest runs on, here; the source's alone. Needs a kernel that makes
@@ -168,6 +176,10 @@ impl Capabilities {
         if self.mapped_ram && self.xbzrle {
             return Err("mapped-ram and xbzrle exclude each other".to_owned());
         }
+        // Differs from QEMU: it writes such a stream, and cannot read it (docs/spec/ram.md section A4).
+        if self.mapped_ram && self.ignore_shared {
+            return Err("mapped-ram and x-ignore-shared exclude each other".to_owned());
+        }
         if let Some(conflict) = background::conflict(&self) {
             return Err(conflict);
         }
@@ -179,8 +191,8 @@ impl Capabilities {
 
     /// The capabilities that both ends must have alike, which the stream names (`docs/spec/stream.md` section 3.3), and
     /// whether they are on.
-    pub(crate) fn validated(self) -> [(&'static str, bool); 1] {
-        [("mapped-ram", self.mapped_ram)]
+    pub(crate) fn validated(self) -> [(&'static str, bool); 2] {
+        [("x-ignore-shared", self.ignore_shared), ("mapped-ram", self.mapped_ram)]
     }
 }
 
@@ -193,6 +205,8 @@ impl Default for Capabilities {
             auto_converge: false,
             multifd: false,
             zero_copy_send: false,
+            release_ram: false,
+            ignore_shared: false,
             mapped_ram: false,
             background_snapshot: false,
             dirty_limit: false,

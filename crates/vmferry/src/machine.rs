@@ -73,6 +73,16 @@ pub trait Machine: Send + Sync + 'static {
     /// The guest cannot be started.
     fn start(&self) -> Result<(), Refused>;
 
+    /// The guest is at another machine for good, and its memory here is about to be given back: [`Machine::start`], and
+    /// whatever else lets it run, is to be refused from now on.
+    ///
+    /// # Errors
+    ///
+    /// The guest was let run again meanwhile, or the machine cannot refuse that: the memory stays.
+    fn forsake(&self) -> Result<(), Refused> {
+        Err(Refused::new("this machine cannot give its guest's memory back"))
+    }
+
     /// Makes each vCPU sleep `percent` per cent of its time, 0 to 99; 0 lets it run freely. A stop ends a sleep. Called
     /// with 0 to learn whether the machine can do this at all.
     ///

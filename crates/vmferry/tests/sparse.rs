@@ -101,3 +101,27 @@ fn a_guest_whose_writes_the_kernel_notes_finds_all_its_memory() {
     assert_eq!((info.status, destination.run_state()), (Status::Completed, RunState::Running));
     assert!(info.rounds.len() > 1);
 }
+
+/// As QEMU 10.0 does with two pages in use of 1 MiB (`docs/spec/ram.md` section B4).
+#[test]
+fn without_detection_every_page_goes_with_its_content() {
+    use vmferry::channel::Uri;
+    use vmferry::control::ZeroPageDetection;
+
+    for (detection, pages) in [(ZeroPageDetection::None, (256, 0)), (ZeroPageDetection::Legacy, (2, 254))] {
+        let source = TestMachine::new("test-1.0", 1 << 20, RunState::Paused);
+        source.fill(0x3000, &[1; 0x2000]);
+        let destination = TestMachine::new("test-1.0", 1 << 20, RunState::InMigrate);
+        let dir = tempfile::tempdir().unwrap();
+        let uri = Uri::Unix(dir.path().join("socket"));
+        let (outgoing, incoming) = (Migration::new(source.clone()), Migration::new(destination.clone()));
+        outgoing.set_parameters(Parameters { zero_page_detection: detection, ..Parameters::default() }).unwrap();
+        incoming.incoming(&uri, Incoming::default()).unwrap();
+        outgoing.migrate(&uri).unwrap();
+        outgoing.wait().unwrap();
+        incoming.wait().unwrap();
+        let ram = outgoing.info().ram;
+        assert_eq!((ram.normal_pages, ram.zero_pages), pages, "{detection}");
+        assert!(source.memory() == destination.memory(), "{detection}");
+    }
+}

@@ -35,6 +35,10 @@ pub(crate) struct Args {
     /// Size of guest RAM
     #[arg(long, value_name = "SIZE", default_value = "64M")]
     memory: Size,
+    /// Have guest RAM in a file that the destination maps as well (x-ignore-shared): a new one to boot in, with
+    /// --incoming the source's
+    #[arg(long, value_name = "FILE")]
+    memory_file: Option<PathBuf>,
     /// What runs the guest: soft, the embedded RISC-V CPU, anywhere; or kvm, x86-64 at full speed
     #[arg(long, value_name = "soft|kvm[,dirty-ring-size=N][,device=PATH]", default_value = "soft")]
     accel: Accel,
@@ -97,6 +101,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         settings,
         vcpus: args.vcpus,
         memory_bytes: args.memory.0,
+        memory_file: args.memory_file.clone(),
         origin: origin(args, family)?,
         serial: match &args.serial {
             Some(path) => Serial::File(path.clone()),
@@ -152,6 +157,7 @@ fn start_failure(error: StartError) -> Failure {
         &error,
         StartError::Machine(
             ConfigError::Memory { .. }
+                | ConfigError::MemoryFile { .. }
                 | ConfigError::Image { .. }
                 | ConfigError::Setting(_)
                 | ConfigError::Vcpus { .. }

@@ -52,6 +52,7 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let config = Config {
         settings: settings.clone(),
         memory_bytes: MEMORY_MIN,
+        memory_file: None,
         image: None,
         serial: Box::new(|_| true),
         events: Box::new(|_| {}),

@@ -6,6 +6,8 @@ mod vcpu;
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use vm_memory::GuestAddress;
@@ -32,6 +34,7 @@ use crate::devices::uart::{CharSink, Uart};
 use crate::devices::virtio::{HostEntropy, VirtioRng};
 use crate::instance::Reference;
 use crate::lifecycle::{EventSink, ExitStatus, Lifecycle};
+use crate::memory_file;
 use crate::run_control::RunControl;
 
 /// Smallest RAM: the guest program and its pages.
@@ -45,6 +48,8 @@ pub struct Config {
     pub settings: Settings,
     /// Bytes of RAM, [`MEMORY_MIN`] to [`MEMORY_MAX`], a multiple of 4096.
     pub memory_bytes: u64,
+    /// A file to have RAM in, shared with whoever maps it as well; without one RAM is this process's alone.
+    pub memory_file: Option<PathBuf>,
     /// Raw image put at the start of RAM; nothing for a machine that waits for its guest.
     pub image: Option<Vec<u8>>,
     /// Where the guest's characters go.
@@ -80,6 +85,14 @@ pub enum ConfigError {
         image: usize,
         /// Bytes of memory.
         memory: u64,
+    },
+    /// The file for memory.
+    #[error("the memory file {}: {reason}", path.display())]
+    MemoryFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The host cannot give what the machine needs.
     #[error("{what}: {source}")]
@@ -142,13 +155,20 @@ impl FerryVirt {
     ///
     /// The configuration is out of range, or the host lacks memory or entropy.
     pub fn new(config: Config) -> Result<Arc<Self>, ConfigError> {
-        let Config { settings, memory_bytes, image, serial, events, incoming, only_migratable } = config;
+        let Config { settings, memory_bytes, memory_file, image, serial, events, incoming, only_migratable } = config;
         if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory_bytes) || !memory_bytes.is_multiple_of(4096) {
             return Err(ConfigError::Memory { found: memory_bytes });
         }
         let bytes = usize::try_from(memory_bytes).map_err(|_| ConfigError::Memory { found: memory_bytes })?;
-        let ram = MappedBlock::new(RAM_BLOCK, bytes)
-            .map_err(|error| ConfigError::Host { what: "mapping guest memory", source: io::Error::other(error) })?;
+        let mapped = match &memory_file {
+            None => MappedBlock::new(RAM_BLOCK, bytes),
+            Some(path) => {
+                MappedBlock::shared(RAM_BLOCK, memory_file::open(path, memory_bytes, incoming)?, 0, bytes, true)
+            }
+        };
+        let ram = mapped
+            .map_err(|error| ConfigError::Host { what: "mapping guest memory", source: io::Error::other(error) })?
+            .at(RAM_START);
         if let Some(image) = &image {
             ram.write(0, image).map_err(|_| ConfigError::Image { image: image.len(), memory: memory_bytes })?;
         }
@@ -173,7 +193,7 @@ impl FerryVirt {
         Ok(Arc::new(Self {
             name: machine_type.name(),
             machine_type,
-            lifecycle: Lifecycle { control, events },
+            lifecycle: Lifecycle { control, events, forsaken: AtomicBool::new(false) },
             _vcpu: vcpu,
             registry,
             ram: blocks,
@@ -298,6 +318,10 @@ impl Machine for FerryVirt {
 
     fn start(&self) -> Result<(), Refused> {
         self.lifecycle.start()
+    }
+
+    fn forsake(&self) -> Result<(), Refused> {
+        self.lifecycle.forsake()
     }
 
     fn throttle(&self, percent: u8) -> Result<(), Refused> {

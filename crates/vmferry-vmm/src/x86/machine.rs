@@ -1,6 +1,7 @@
 //! The machine as the engine and its operator see it.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use kvm_bindings::{CpuId, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap};
@@ -34,6 +35,7 @@ use crate::devices::uart::Uart;
 use crate::instance::Reference;
 use crate::lifecycle::{EventSink, ExitStatus, Lifecycle};
 use crate::machine::{Config, ConfigError, MEMORY_MAX, MEMORY_MIN};
+use crate::memory_file;
 use crate::run_control::{Halt, Hooks, RunControl};
 
 /// Id of the RAM block.
@@ -124,7 +126,7 @@ impl FerryX86 {
     /// There is no KVM, or it lacks what the machine needs; the configuration is out of range; the host lacks memory.
     pub fn new(config: X86Config) -> Result<Arc<Self>, ConfigError> {
         let X86Config { config, vcpus, kvm: options } = config;
-        let Config { settings, memory_bytes, image, serial, events, incoming, only_migratable } = config;
+        let Config { settings, memory_bytes, memory_file, image, serial, events, incoming, only_migratable } = config;
         let machine_type = settings.machine();
         let count = u8::try_from(vcpus)
             .ok()
@@ -135,7 +137,14 @@ impl FerryX86 {
         }
         let bytes = usize::try_from(memory_bytes).map_err(|_| ConfigError::Memory { found: memory_bytes })?;
         let kvm = host::open(&options.device)?;
-        let ram = MappedBlock::memfd(RAM_BLOCK, bytes).map_err(io_error("mapping guest memory"))?;
+        let mapped = match &memory_file {
+            None => MappedBlock::memfd(RAM_BLOCK, bytes),
+            Some(path) => {
+                let file = memory_file::open(path, memory_bytes, incoming)?;
+                MappedBlock::shared(RAM_BLOCK, file, 0, bytes, true).map_err(io::Error::other)
+            }
+        };
+        let ram = mapped.map_err(io_error("mapping guest memory"))?.at(layout::RAM.0);
         if let Some(image) = &image {
             let fits = image.len() <= layout::STATUS as usize;
             let written = ram.write(0, image).and_then(|()| boot::write_tables(&ram, count));
@@ -187,7 +196,7 @@ impl FerryX86 {
         Ok(Arc::new(Self {
             name: machine_type.name(),
             machine_type,
-            lifecycle: Lifecycle { control, events },
+            lifecycle: Lifecycle { control, events, forsaken: AtomicBool::new(false) },
             throttler,
             _threads: threads,
             registry,
@@ -290,7 +299,11 @@ impl Parts {
                 Log::Ring(Arc::new(ring.map_err(io_error("mapping the dirty rings"))?))
             }
             None => {
-                let protection = Protection::enable(&vm).map_err(io_error("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"))?;
+                let protection = if options.manual_protect {
+                    Protection::enable(&vm).map_err(io_error("KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2"))?
+                } else {
+                    Protection::AtSync
+                };
                 Log::Bitmap(KvmDirtyLog::new(slots, protection))
             }
         };
@@ -375,6 +388,10 @@ impl Machine for FerryX86 {
 
     fn start(&self) -> Result<(), Refused> {
         self.lifecycle.start()
+    }
+
+    fn forsake(&self) -> Result<(), Refused> {
+        self.lifecycle.forsake()
     }
 
     fn throttle(&self, percent: u8) -> Result<(), Refused> {

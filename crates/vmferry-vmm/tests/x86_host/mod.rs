@@ -23,11 +23,13 @@ pub struct Setup {
     pub vcpus: u32,
     pub memory: u64,
     pub ring: Option<u32>,
+    /// Without it, each copy of the dirty log protects what it reports.
+    pub manual_protect: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { vcpus: 1, memory: MEMORY, ring: None }
+        Self { vcpus: 1, memory: MEMORY, ring: None, manual_protect: true }
     }
 }
 
@@ -48,6 +50,7 @@ fn make(setup: &Setup, image: Option<Vec<u8>>) -> Option<Host> {
     let config = Config {
         settings: types::settings(types::find("ferry-x86").unwrap(), Vec::new()).unwrap(),
         memory_bytes: setup.memory,
+        memory_file: None,
         image,
         serial: Box::new(move |octet| {
             serial.lock().unwrap().push(octet);
@@ -62,7 +65,7 @@ fn make(setup: &Setup, image: Option<Vec<u8>>) -> Option<Host> {
         incoming,
         only_migratable: true,
     };
-    let kvm = KvmOptions { dirty_ring_size: setup.ring, ..KvmOptions::default() };
+    let kvm = KvmOptions { dirty_ring_size: setup.ring, manual_protect: setup.manual_protect, ..KvmOptions::default() };
     let machine = match FerryX86::new(X86Config { config, vcpus: setup.vcpus, kvm }) {
         Ok(machine) => machine,
         Err(ConfigError::NoKvm(why)) => {

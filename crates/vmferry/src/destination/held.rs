@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::regions::Regions;
 use crate::dirty::PageSet;
@@ -26,12 +26,48 @@ pub(super) struct Held {
     regions: OnceLock<Regions>,
     /// Pages that may be on their way while others behind them arrive.
     in_hand_pages: u64,
+    /// Blocks whose pages are not sent (`x-ignore-shared`), and whether a page of the others came.
+    shared: Option<Vec<Arrived>>,
+}
+
+#[derive(Debug)]
+struct Arrived {
+    is_ignored: bool,
+    any: AtomicBool,
 }
 
 impl Held {
     /// One for pages that come in order, but for this many.
     pub(super) fn new(in_hand_pages: u64) -> Self {
         Self { in_hand_pages, ..Self::default() }
+    }
+
+    /// The same for a load with `x-ignore-shared`, in which some blocks are ignored.
+    pub(super) fn ignoring(self, ignored: Vec<bool>) -> Self {
+        let arrived = |is_ignored| Arrived { is_ignored, any: AtomicBool::new(false) };
+        Self { shared: Some(ignored.into_iter().map(arrived).collect()), ..self }
+    }
+
+    /// Whether the load is one with `x-ignore-shared`.
+    pub(super) fn ignores_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Whether no pages of the block may come.
+    pub(super) fn is_ignored(&self, block: usize) -> bool {
+        self.shared.as_ref().and_then(|shared| shared.get(block)).is_some_and(|arrived| arrived.is_ignored)
+    }
+
+    /// A block that is not ignored here and of which no page came: it was ignored at the source.
+    pub(super) fn missing(&self) -> Option<usize> {
+        let shared = self.shared.as_ref()?;
+        shared.iter().position(|arrived| !arrived.is_ignored && !arrived.any.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, block: usize) {
+        if let Some(arrived) = self.shared.as_ref().and_then(|shared| shared.get(block)) {
+            arrived.any.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Asks the kernel what is populated now. What was learnt before counts.
@@ -46,6 +82,7 @@ impl Held {
 
     /// The pages in `len` bytes from `offset` on arrive with content.
     pub(super) fn arrive(&self, block: usize, offset: u64, len: usize) {
+        self.note(block);
         let Some(words) = self.pages.get().and_then(|blocks| blocks.get(block)) else { return };
         let mut page = page_number(offset);
         let end = page.saturating_add(len / TARGET_PAGE);
@@ -95,6 +132,7 @@ impl Held {
     ///
     /// The block is shorter than it said.
     pub(super) fn clear(&self, index: usize, block: &dyn RamBlock, offset: u64) -> Result<(), Error> {
+        self.note(index);
         if !self.contains(index, page_number(offset)) {
             return Ok(());
         }

@@ -41,6 +41,7 @@ use crate::control::{MultifdParameters, RestoreMode, RunState, Status};
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
 use crate::mapped_ram::file::PageFile;
+use crate::memory::ignored::ignored;
 use crate::panicking::caught;
 use crate::protocol::destination::{Destination, DestinationAction, DestinationEvent, ReturnPath};
 use crate::protocol::handover::encode_reason;
@@ -74,7 +75,10 @@ struct Connections {
 
 fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<Connections, Error> {
     let multifd = context.multifd.filter(|_| files.is_none());
-    let held = Arc::new(Held::new(multifd.map_or(0, |parameters| multifd::in_hand_pages(parameters.channels))));
+    let held = Held::new(multifd.map_or(0, |parameters| multifd::in_hand_pages(parameters.channels)));
+    let ignore_shared = context.shared.capabilities().ignore_shared;
+    let held = if ignore_shared { held.ignoring(ignored(context.machine.ram(), true)) } else { held };
+    let held = Arc::new(held);
     let Some(parameters) = multifd else {
         let main = listener.accept().doing(Side::Destination, "waiting for the source")?;
         let mapped_ram = files.map(|files| MappedRam::open(&main, files, context.restore)).transpose()?;

@@ -21,6 +21,10 @@ use crate::memory::{RamBlock, TARGET_PAGE, TARGET_PAGE_BYTES};
 /// Octets of the record of a zero page that names no block.
 const ZERO_RECORD_OCTETS: usize = 9;
 
+/// What is accepted of a block that is ignored here.
+pub(super) const IGNORED: &str =
+    "none of a block that is a shared file here (x-ignore-shared): let the source have it in the same file";
+
 /// Takes the bodies of the `ram` section.
 #[derive(Debug)]
 pub(super) struct RamLoader {
@@ -113,6 +117,21 @@ impl RamLoader {
         self.direct = None;
     }
 
+    /// Checks, at the end of the stream, that no block was left out which has its memory here alone.
+    ///
+    /// Differs from QEMU: there the guest finds such a block empty.
+    pub(super) fn finish(&self, offset: u64) -> Result<(), Error> {
+        match self.held.missing().and_then(|index| self.blocks.get(index)) {
+            Some(block) => Err(mismatch(
+                offset,
+                "the end of the stream",
+                format!("without a page of block '{}', which is no shared file here", block.name()),
+                "behind its pages: the source ignored it (x-ignore-shared); let it be a shared file at both ends, or at none",
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Loads one body, up to its end record.
     pub(super) fn load(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         loop {
@@ -178,6 +197,10 @@ impl RamLoader {
                 .current
                 .ok_or_else(|| mismatch(offset, "the first page record", "without the name of a block", "with it"))?,
         };
+        if self.held.is_ignored(block) {
+            let name = self.blocks.get(block).map_or("", |block| block.name());
+            return Err(mismatch(offset, "a page record", format!("of block '{name}'"), IGNORED));
+        }
         self.current = Some(block);
         Ok(Next::Page { block, offset: page.offset, kind: page.kind, octets: page.contents_bytes })
     }
@@ -289,13 +312,17 @@ impl RamLoader {
         Ok(())
     }
 
-    /// Reads the list and compares it with the local blocks: every one of them, none else, equal lengths.
+    /// Reads the list and compares it with the local blocks: every one of them, none else, lengths that they can have.
     ///
     /// Differs from QEMU: it accepts a list that lacks a local block, and one that comes twice.
     fn read_list(&mut self, input: &mut Input<'_>, total: u64) -> Result<(), Error> {
         let start = input.offset();
         let mut list = BlockList::announced(total);
-        let layout = EntryLayout { mapped_ram: self.mapped_ram.is_some(), ..EntryLayout::default() };
+        let layout = EntryLayout {
+            mapped_ram: self.mapped_ram.is_some(),
+            guest_address: self.held.ignores_shared(),
+            ..EntryLayout::default()
+        };
         while !list.is_complete() {
             let at = input.offset();
             let entry = next(input, |octets| BlockEntry::decode(octets, layout, TargetPage::KIB_4))?;
@@ -303,7 +330,7 @@ impl RamLoader {
                 .find(entry.name.as_str())
                 .and_then(|index| Some((index, self.blocks.get(index)?)))
                 .ok_or_else(|| mismatch(at, "a RAM block", format!("'{}'", entry.name.as_str()), self.names()))?;
-            if entry.used_bytes != local.used_len() {
+            if entry.used_bytes != local.used_len() && local.max_len() == local.used_len() {
                 return Err(mismatch(
                     at,
                     "the length of a RAM block",
@@ -311,8 +338,24 @@ impl RamLoader {
                     format!("{:#x}: start both ends with the same --memory", local.used_len()),
                 ));
             }
+            if let Some(found) = entry.guest_address
+                && self.held.is_ignored(index)
+                && found != local.guest_address()
+            {
+                return Err(mismatch(
+                    at,
+                    "the guest address of a RAM block that both ends share",
+                    format!("{found:#x} for '{}'", local.name()),
+                    format!("{:#x}", local.guest_address()),
+                ));
+            }
             let (used_bytes, header) = (entry.used_bytes, entry.mapped_ram);
             list.push(entry).map_err(|error| error.at(at)).at(Side::Destination)?;
+            // The length at the source wins, and its owner here learns the exact one (docs/spec/ram.md section A4).
+            local.resize(used_bytes).map_err(|refused| {
+                let found = format!("{used_bytes:#x} for '{}'", local.name());
+                mismatch(at, "the length of a RAM block", found, format!("up to {:#x}: {refused}", local.max_len()))
+            })?;
             if let (Some(mapped_ram), Some(header)) = (&mut self.mapped_ram, header) {
                 let behind = mapped_ram.place(index, used_bytes, &header, input.offset())?;
                 let at = input.offset();

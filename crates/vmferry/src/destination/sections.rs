@@ -183,6 +183,7 @@ impl<'a> Sections<'a> {
             return Err(mismatch(offset, "the end of the stream", "before any RAM", "behind the RAM section"));
         }
         self.ram.multifd.as_ref().map_or(Ok(()), Multifd::finish)?;
+        self.ram.finish(offset)?;
         for entry in self.registry.entries() {
             let target = Target::Device(entry.idstr().to_owned(), entry.instance());
             if !self.bound.values().any(|bound| *bound == target) {

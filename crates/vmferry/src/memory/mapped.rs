@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
+
+use vmstate::Refused;
 
 use super::overlay::map_private;
 use super::words::words;
@@ -27,6 +29,21 @@ pub struct MappedBlock {
     is_named: bool,
     /// Pages that a file was mapped over, if any.
     overlaid: Arc<Mutex<Option<PageSet>>>,
+    guest_address: u64,
+    /// Of a block that can be resized.
+    resizing: Option<Arc<Resizing>>,
+}
+
+/// How long a block is now, and who is told.
+struct Resizing {
+    used: AtomicU64,
+    tell: Box<dyn Fn(u64) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Resizing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resizing").field("used", &self.used).finish_non_exhaustive()
+    }
 }
 
 impl MappedBlock {
@@ -42,6 +59,8 @@ impl MappedBlock {
             region: Arc::new(MmapRegion::new(bytes)?),
             is_named: false,
             overlaid: Arc::default(),
+            guest_address: 0,
+            resizing: None,
         })
     }
 
@@ -59,7 +78,14 @@ impl MappedBlock {
         is_named: bool,
     ) -> Result<Self, MmapRegionError> {
         let region = MmapRegion::from_file(FileOffset::new(file, offset), bytes.next_multiple_of(super::TARGET_PAGE))?;
-        Ok(Self { name: name.into(), region: Arc::new(region), is_named, overlaid: Arc::default() })
+        Ok(Self {
+            name: name.into(),
+            region: Arc::new(region),
+            is_named,
+            overlaid: Arc::default(),
+            guest_address: 0,
+            resizing: None,
+        })
     }
 
     /// Maps `bytes` of zeroed memory, a multiple of [`TARGET_PAGE_BYTES`], that has a descriptor (`memfd_create(2)`)
@@ -75,6 +101,21 @@ impl MappedBlock {
         // Whoever maps it relies on its length.
         fcntl_add_seals(&memory, SealFlags::SHRINK | SealFlags::GROW)?;
         Self::shared(name, memory.into(), 0, bytes, false).map_err(io::Error::other)
+    }
+
+    /// The same block, seen by the guest from this address on.
+    #[must_use]
+    pub fn at(self, guest_address: u64) -> Self {
+        Self { guest_address, ..self }
+    }
+
+    /// The same block, of which the guest uses `used` bytes at first, up to its length. `tell` is called with the exact
+    /// number when a migration brings another one. For a block that is in no slot or table of a fixed length.
+    #[must_use]
+    pub fn resizeable(self, used: u64, tell: impl Fn(u64) + Send + Sync + 'static) -> Self {
+        let used = used.next_multiple_of(TARGET_PAGE_BYTES).min(self.region.size() as u64);
+        let resizing = Resizing { used: AtomicU64::new(used), tell: Box::new(tell) };
+        Self { resizing: Some(Arc::new(resizing)), ..self }
     }
 
     /// The memory as words, for a CPU that marks what it stores in [`MmapRegion::bitmap`] itself.
@@ -101,11 +142,35 @@ impl RamBlock for MappedBlock {
     }
 
     fn used_len(&self) -> u64 {
+        self.resizing.as_ref().map_or(self.max_len(), |resizing| resizing.used.load(Ordering::Acquire))
+    }
+
+    fn max_len(&self) -> u64 {
         self.region.size() as u64
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), Refused> {
+        let (used, max) = (self.used_len(), self.max_len());
+        // No more than memory has, so it can be rounded.
+        let wanted = bytes.checked_next_multiple_of(TARGET_PAGE_BYTES).filter(|wanted| *wanted <= max);
+        match (&self.resizing, wanted) {
+            (None, Some(wanted)) if wanted == used => Ok(()),
+            (None, _) => Err(Refused::new(format!("it has {used:#x} bytes and cannot be resized"))),
+            (Some(_), None) => Err(Refused::new(format!("it can be resized up to {max:#x} bytes"))),
+            (Some(resizing), Some(wanted)) => {
+                resizing.used.store(wanted, Ordering::Release);
+                (resizing.tell)(bytes);
+                Ok(())
+            }
+        }
     }
 
     fn page_bytes(&self) -> u64 {
         TARGET_PAGE_BYTES
+    }
+
+    fn guest_address(&self) -> u64 {
+        self.guest_address
     }
 
     fn backing(&self) -> Backing<'_> {

@@ -3,11 +3,13 @@
 //! The guest writes its memory while it is sent, so no `&[u8]` to it exists anywhere: bytes are copied with volatile
 //! accesses, scanned as relaxed atomics ([`zero`]), or handed to the kernel as address and length ([`vectored`]).
 
+pub mod ignored;
 pub mod mapped;
 mod overlay;
 pub mod pagemap;
 pub mod populate;
 pub mod populated;
+pub mod release;
 pub mod scattered;
 pub mod userfault;
 pub mod vectored;
@@ -20,6 +22,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use vm_memory::VolatileSlice;
+use vmstate::Refused;
 
 use crate::dirty::PageSet;
 
@@ -76,9 +79,35 @@ pub trait RamBlock: Send + Sync + fmt::Debug {
     /// Bytes that the guest uses and that are sent; a multiple of [`TARGET_PAGE_BYTES`].
     fn used_len(&self) -> u64;
 
+    /// Most bytes that the guest may come to use, [`RamBlock::used_len`] or more; that is the memory that is mapped.
+    fn max_len(&self) -> u64 {
+        self.used_len()
+    }
+
+    /// Lets the guest use `bytes` from now on, which need not be a multiple of a page; [`RamBlock::used_len`] is the
+    /// multiple above it. This is how a destination takes over the length at the source, before any page comes, and the
+    /// owner of the block is told by it. Called with the present length as well.
+    ///
+    /// # Errors
+    ///
+    /// The block has one length only, or `bytes` are more than [`RamBlock::max_len`].
+    fn resize(&self, bytes: u64) -> Result<(), Refused> {
+        let used = self.used_len();
+        if bytes.next_multiple_of(TARGET_PAGE_BYTES) == used {
+            return Ok(());
+        }
+        Err(Refused::new(format!("the block has {used:#x} bytes and cannot be resized")))
+    }
+
     /// Bytes of the page size that backs the block.
     fn page_bytes(&self) -> u64 {
         TARGET_PAGE_BYTES
+    }
+
+    /// Where the guest sees the block. Both ends must have a block at the same place whose pages are not sent, since its
+    /// memory is a file that both map (`x-ignore-shared`).
+    fn guest_address(&self) -> u64 {
+        0
     }
 
     /// What memory of the block holds that was never written: decides what need not be read. It is not asked of pages

@@ -43,11 +43,13 @@ use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::advice;
 use crate::channel::{Channel, Interrupt};
-use crate::control::{Capabilities, Owner, Parameters, RunState, Status};
+use crate::control::{Capabilities, Owner, Parameters, RunState, Status, ZeroPageDetection};
 use crate::convergence::{Convergence, Decision, OvertimeAction, Round, Settings, ThrottleStep};
 use crate::dirty_limit::DirtyLimiter;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::machine::Machine;
+use crate::memory::ignored::ignored;
+use crate::memory::release::release;
 use crate::memory::{RamBlock, TARGET_PAGE_BYTES};
 use crate::panicking::caught;
 use crate::protocol::handover::{CONFIRM, HELLO, LOADED};
@@ -87,13 +89,16 @@ pub(crate) struct Context {
 pub(crate) fn run(context: Context, connections: Connections) -> Result<(), Error> {
     let Connections { main: channel, multifd, files } = connections;
     let multifd = multifd.map(|channels| start_channels(&context, channels)).transpose()?;
-    let Capabilities { return_path, xbzrle, .. } = *context.shared.capabilities();
-    let cache_bytes = xbzrle.then_some(context.shared.parameters().xbzrle_cache_bytes);
+    let Capabilities { return_path, xbzrle, ignore_shared, .. } = *context.shared.capabilities();
+    let ignored = ignored(context.machine.ram(), ignore_shared);
+    let parameters = *context.shared.parameters();
+    let cache_bytes = xbzrle.then_some(parameters.xbzrle_cache_bytes);
+    let detects_zero = parameters.zero_page_detection != ZeroPageDetection::None;
     let (protocol, actions) = Source::begin(channel.transport(), return_path);
     let mut driver = Driver {
         protocol,
         actions: actions.into(),
-        ram: RamSender::new(named_blocks(&*context.machine)?, cache_bytes),
+        ram: RamSender::new(named_blocks(&*context.machine)?, &ignored, detects_zero, cache_bytes),
         account: Account::new(context.started),
         convergence: Convergence::default(),
         before: context.machine.run_state(),
@@ -122,15 +127,16 @@ fn start_channels(context: &Context, (channels, alarm): (Vec<Channel>, Interrupt
         .doing(Side::Source, "starting the multifd channels")
 }
 
-fn block_entries(machine: &dyn Machine) -> Result<Vec<BlockEntry>, Error> {
+fn block_entries(context: &Context) -> Result<Vec<BlockEntry>, Error> {
+    let ignore_shared = context.shared.capabilities().ignore_shared;
     let entry = |(name, block): NamedBlock| BlockEntry {
         name,
         used_bytes: block.used_len(),
         page_bytes: None,
-        guest_address: None,
+        guest_address: ignore_shared.then(|| block.guest_address()),
         mapped_ram: None,
     };
-    Ok(named_blocks(machine)?.into_iter().map(entry).collect())
+    Ok(named_blocks(&*context.machine)?.into_iter().map(entry).collect())
 }
 
 fn named_blocks(machine: &dyn Machine) -> Result<Vec<NamedBlock>, Error> {
@@ -335,11 +341,13 @@ impl Driver {
         self.account.synchronised(&self.context, 0, 0);
         let ident = SectionIdent { idstr: ram_name()?, instance_id: 0, version_id: RAM_VERSION };
         SectionHeader::Start { section_id: RAM_SECTION_ID, ident }.encode(&mut out);
-        let total = machine.ram().iter().map(|block| block.used_len()).sum();
+        let ignored = ignored(machine.ram(), self.context.shared.capabilities().ignore_shared);
+        let taking_part = machine.ram().iter().zip(ignored).filter(|(_, is_ignored)| !is_ignored);
+        let total = taking_part.map(|(block, _)| block.used_len()).sum();
         if let Some(files) = self.files.take() {
             self.place_blocks(files, std::mem::take(&mut out))?;
         } else {
-            BlockList::encode(&block_entries(&*machine)?, &mut out);
+            BlockList::encode(&block_entries(&self.context)?, &mut out);
         }
         self.announce_sync(&mut out)?;
         Record::encode_eos(&mut out);
@@ -617,9 +625,28 @@ impl Driver {
                 tracing::error!(%refused, "the guest could not be put aside");
             }
         }
+        if self.context.shared.capabilities().release_ram && self.protocol.owner() == Owner::Destination {
+            self.release_ram();
+        }
         self.account.finish(&self.context, status, self.error.as_ref());
         self.context.frozen = None;
         self.context.shared.enter(&*self.context.machine, status);
+    }
+
+    /// Gives the memory of a guest that is elsewhere back to the host. What cannot be given back is only told: the guest
+    /// is where it should be.
+    fn release_ram(&self) {
+        let machine = &*self.context.machine;
+        if let Err(refused) = machine.forsake() {
+            tracing::warn!(%refused, "the memory of the guest that was moved stays (release-ram)");
+            return;
+        }
+        for block in machine.ram() {
+            match release(&**block) {
+                Ok(is_freed) => tracing::debug!(block = block.name(), is_freed, "release-ram"),
+                Err(error) => tracing::warn!(block = block.name(), %error, "the memory of a RAM block stays"),
+            }
+        }
     }
 
     fn write(&mut self, bytes: &[u8], what: &'static str) -> Result<(), Error> {

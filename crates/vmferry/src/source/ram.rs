@@ -78,6 +78,8 @@ pub(crate) struct RamSender {
     /// Block of the last page record, which the next one need not name.
     named: Option<usize>,
     arena: Vec<u8>,
+    /// Whether pages of zeros go as such (`zero-page-detection`).
+    detects_zero: bool,
     xbzrle: Option<Xbzrle>,
 }
 
@@ -96,9 +98,14 @@ struct Xbzrle {
 }
 
 impl RamSender {
-    /// A sender of `blocks` with every page dirty; with a cache of that many bytes if pages may go as differences.
+    /// A sender of `blocks` with every page dirty, but for those that are not sent (`ignored`); with a cache of that many bytes if pages may go as differences.
     #[must_use]
-    pub(crate) fn new(blocks: Vec<NamedBlock>, xbzrle_cache_bytes: Option<u64>) -> Self {
+    pub(crate) fn new(
+        blocks: Vec<NamedBlock>,
+        ignored: &[bool],
+        detects_zero: bool,
+        xbzrle_cache_bytes: Option<u64>,
+    ) -> Self {
         let mut pages = 0;
         let bases = blocks.iter().map(|(_, block)| {
             let base = pages;
@@ -115,7 +122,7 @@ impl RamSender {
             period_started: Instant::now(),
             period_pages: 0,
         });
-        Self { runs: Runs::new(&blocks), blocks, named: None, arena: Vec::new(), xbzrle }
+        Self { runs: Runs::new(&blocks, ignored), blocks, named: None, arena: Vec::new(), detects_zero, xbzrle }
     }
 
     /// Takes new dirty pages out of `log`; how many there were.
@@ -176,15 +183,16 @@ impl RamSender {
         let mut left = longest.saturating_mul(TARGET_PAGE).min(OCTETS_PER_WRITE);
         while left > 0 && part.pieces.len() / 2 < PAGES_PER_WRITE && part.sent.pages() < PAGES_PER_CALL {
             let pages = left.div_ceil(TARGET_PAGE).min(PAGES_PER_WRITE - part.pieces.len() / 2);
-            let Some(run) = self.runs.next_run(log, pages, left.div_ceil(ZERO_RECORD_OCTETS))? else { break };
+            let unread = if self.detects_zero { left.div_ceil(ZERO_RECORD_OCTETS) } else { pages };
+            let Some(run) = self.runs.next_run(log, pages, unread)? else { break };
             let Some((name, block)) = blocks.get(run.block) else { break };
             part.name = (self.named.replace(run.block) != Some(run.block)).then_some(name);
             let before = part.octets();
-            if run.never_populated {
+            if run.never_populated && self.detects_zero {
                 part.add_zero_pages(run.first, run.count);
             } else {
                 let xbzrle = self.xbzrle.as_mut().filter(|_| self.runs.is_first_pass_over());
-                part.add_pages(&**block, &run, xbzrle)?;
+                part.add_pages(&**block, &run, self.detects_zero, xbzrle)?;
             }
             // Where all pages of the run are unchanged no record has the name.
             if part.name.take().is_some() {
@@ -243,11 +251,17 @@ impl<'a> Part<'a> {
     }
 
     /// Pages that may hold something.
-    fn add_pages(&mut self, block: &'a dyn RamBlock, run: &Run, mut xbzrle: Option<&mut Xbzrle>) -> io::Result<()> {
+    fn add_pages(
+        &mut self,
+        block: &'a dyn RamBlock,
+        run: &Run,
+        detects_zero: bool,
+        mut xbzrle: Option<&mut Xbzrle>,
+    ) -> io::Result<()> {
         for page in run.first..run.first + run.count {
             let offset = page as u64 * TARGET_PAGE_BYTES;
             let memory = block.run(offset, TARGET_PAGE).map_err(short_block)?;
-            let zero = is_zero(&memory);
+            let zero = detects_zero && is_zero(&memory);
             let sending = xbzrle.as_mut().map_or(Sending::Whole, |xbzrle| xbzrle.page(run.block, page, &memory, zero));
             if zero {
                 Record::encode_zero_page(&mut self.arena, offset, self.name.take());

@@ -39,6 +39,10 @@ pub(crate) struct Runs {
     blocks: Vec<Arc<dyn RamBlock>>,
     /// What is still to be sent, one set a block.
     dirty: Vec<PageSet>,
+    /// Bytes of the blocks, as the destination was told.
+    lengths: Vec<u64>,
+    /// Blocks that are not sent, whatever is written to them.
+    ignored: Vec<bool>,
     /// Block and page at which the scan goes on.
     position: (usize, usize),
     /// Times that the scan came to the end of the last block.
@@ -59,16 +63,21 @@ struct Stretch {
 }
 
 impl Runs {
-    /// A scan of `blocks` with every page dirty.
+    /// A scan of `blocks` with every page dirty, but for those of which `ignored` says that they are not sent.
     #[must_use]
-    pub(crate) fn new(blocks: &[NamedBlock]) -> Self {
-        let dirty = |block: &Arc<dyn RamBlock>| {
+    pub(crate) fn new(blocks: &[NamedBlock], ignored: &[bool]) -> Self {
+        let ignored: Vec<bool> = (0..blocks.len()).map(|index| ignored.get(index) == Some(&true)).collect();
+        let blocks: Vec<_> = blocks.iter().map(|(_, block)| Arc::clone(block)).collect();
+        let dirty = |(block, is_ignored): (&Arc<dyn RamBlock>, &bool)| {
             let mut pages = PageSet::new(usize::try_from(block.used_len() / TARGET_PAGE_BYTES).unwrap_or(0));
-            pages.fill();
+            if !is_ignored {
+                pages.fill();
+            }
             pages
         };
-        let blocks: Vec<_> = blocks.iter().map(|(_, block)| Arc::clone(block)).collect();
-        Self { dirty: blocks.iter().map(dirty).collect(), blocks, position: (0, 0), passes: 0, stretch: None }
+        let dirty = blocks.iter().zip(&ignored).map(dirty).collect();
+        let lengths = blocks.iter().map(|block| block.used_len()).collect();
+        Self { dirty, lengths, ignored, blocks, position: (0, 0), passes: 0, stretch: None }
     }
 
     /// Pages still to be sent.
@@ -99,7 +108,18 @@ impl Runs {
             // The scan may have gone round meanwhile, but not past these pages.
             self.passes = 0;
         }
-        log.sync(&mut self.dirty)
+        if let Some((block, before)) =
+            self.blocks.iter().zip(&self.lengths).find(|(block, len)| block.used_len() != **len)
+        {
+            return Err(resized(&**block, *before));
+        }
+        let found = log.sync(&mut self.dirty)?;
+        let mut of_ignored = 0;
+        for (set, _) in self.dirty.iter_mut().zip(&self.ignored).filter(|(_, is_ignored)| **is_ignored) {
+            of_ignored += set.count();
+            set.remove_range(0, set.pages());
+        }
+        Ok(found.saturating_sub(of_ignored))
     }
 
     /// Takes the next run, and clears its pages in `log`: they are about to be read. It has at most `longest` pages, or
@@ -159,6 +179,15 @@ impl Runs {
     }
 }
 
+/// What a stream cannot express: the list of the blocks stands at its start (`docs/spec/ram.md` section A11).
+#[cold]
+fn resized(block: &dyn RamBlock, before: u64) -> io::Error {
+    let (name, now) = (block.name(), block.used_len());
+    io::Error::other(format!(
+        "RAM block '{name}' was resized from {before:#x} to {now:#x} bytes while the guest was moved: move it again"
+    ))
+}
+
 impl Stretch {
     fn next_run(&mut self, longest: usize, longest_unread: usize) -> Option<Run> {
         let never_populated = !self.populated.contains(self.next);
@@ -205,13 +234,17 @@ mod tests {
     }
 
     fn runs_of(pages: &[usize]) -> (Runs, Vec<MappedBlock>) {
+        runs_of_some(pages, &[])
+    }
+
+    fn runs_of_some(pages: &[usize], ignored: &[bool]) -> (Runs, Vec<MappedBlock>) {
         let names = ["a", "b", "c"];
         let blocks: Vec<_> =
             pages.iter().zip(names).map(|(pages, name)| MappedBlock::new(name, pages * 4096).unwrap()).collect();
         let named = |block: &MappedBlock| -> NamedBlock {
             (Name::new(block.name(), "RAM block").unwrap(), Arc::new(block.clone()))
         };
-        (Runs::new(&blocks.iter().map(named).collect::<Vec<_>>()), blocks)
+        (Runs::new(&blocks.iter().map(named).collect::<Vec<_>>(), ignored), blocks)
     }
 
     fn next(runs: &mut Runs, log: &Marks, longest: usize) -> Option<(usize, usize, usize, bool)> {
@@ -259,5 +292,18 @@ mod tests {
         runs.synchronise(&log).unwrap();
         let seen: Vec<_> = std::iter::from_fn(|| next(&mut runs, &log, 7)).collect();
         assert_eq!(seen, [(0, 0, 1, false), (2, 9, 1, false)]);
+    }
+
+    #[test]
+    fn a_block_that_is_ignored_is_never_scanned() {
+        let (mut runs, _blocks) = runs_of_some(&[10, 10, 10], &[false, true]);
+        let log = Marks::default();
+        assert_eq!(runs.remaining_pages(), 20);
+        let seen: Vec<_> = std::iter::from_fn(|| next(&mut runs, &log, 10)).collect();
+        assert_eq!(seen, [(0, 0, 10, true), (2, 0, 10, true)]);
+        log.dirty.lock().unwrap().extend([(1, 3), (2, 4), (1, 9)]);
+        assert_eq!(runs.synchronise(&log).unwrap(), 1);
+        assert_eq!(next(&mut runs, &log, 10), Some((2, 4, 1, false)));
+        assert_eq!(next(&mut runs, &log, 10), None);
     }
 }

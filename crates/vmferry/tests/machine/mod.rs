@@ -79,6 +79,8 @@ pub struct TestMachine {
     pub keeps_dirty: Arc<AtomicBool>,
     /// What the vCPUs were asked to be throttled to, one after the other.
     pub throttles: Mutex<Vec<u8>>,
+    /// The guest is elsewhere for good.
+    pub forsaken: AtomicBool,
     /// Dirty rings, if it is to have some.
     pub rings: OnceLock<Box<dyn VcpuDirtyRings>>,
     guest: Mutex<Option<JoinHandle<()>>>,
@@ -109,6 +111,22 @@ impl TestMachine {
             blocks.iter().map(|(name, bytes)| MappedBlock::new(*name, *bytes).unwrap()).collect();
         let log = Box::new(SoftDirtyLog::new(&blocks));
         Self::with_log(machine_type, blocks, log, run_state, walker, registry)
+    }
+
+    /// One over these blocks.
+    pub fn with_mapped(machine_type: &str, blocks: Vec<MappedBlock>, run_state: RunState) -> Arc<Self> {
+        let walker = Arc::new(Mutex::new(Walker::default()));
+        let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        registry.register(Place::default(), Arc::clone(&walker)).unwrap();
+        let log = Box::new(SoftDirtyLog::new(&blocks));
+        Self::with_log(machine_type, blocks, log, run_state, walker, registry)
+    }
+
+    /// One over these blocks and without the walker among its devices; others may be registered.
+    pub fn without_devices(machine_type: &str, blocks: Vec<MappedBlock>, run_state: RunState) -> Arc<Self> {
+        let log = Box::new(SoftDirtyLog::new(&blocks));
+        let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
+        Self::with_log(machine_type, blocks, log, run_state, Arc::default(), registry)
     }
 
     /// One over these blocks whose writes the kernel notes.
@@ -149,6 +167,7 @@ impl TestMachine {
             pause_us: Arc::new(AtomicU64::new(200)),
             keeps_dirty,
             throttles: Mutex::default(),
+            forsaken: AtomicBool::new(false),
             rings: OnceLock::new(),
             guest: Mutex::default(),
         });
@@ -317,11 +336,19 @@ impl Machine for TestMachine {
     }
 
     fn start(&self) -> Result<(), Refused> {
+        if self.forsaken.load(Ordering::Relaxed) {
+            return Err(Refused::new("the guest is elsewhere for good"));
+        }
         let (current, changed) = &*self.run_state;
         *current.lock().unwrap() = RunState::Running;
         self.parked.store(false, Ordering::Release);
         changed.notify_all();
         self.emit(Event::Resume);
+        Ok(())
+    }
+
+    fn forsake(&self) -> Result<(), Refused> {
+        self.forsaken.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use super::meeting::Meeting;
 use crate::channel::Channel;
 use crate::control::MultifdCompression;
 use crate::destination::held::Held;
+use crate::destination::ram::IGNORED;
 use crate::destination::reader::mismatch;
 use crate::error::{Attribute as _, Doing as _, Error, ErrorKind, Side};
 use crate::memory::scattered::Places;
@@ -180,6 +181,9 @@ impl Reader {
             let names = blocks.iter().map(|block| format!("'{}'", block.name())).collect::<Vec<_>>().join(", ");
             mismatch(at, "the RAM block of a packet", format!("'{name}'"), names)
         })?;
+        if held.is_ignored(index) {
+            return Err(mismatch(at, "a packet", format!("of block '{name}'"), IGNORED));
+        }
         let last = block.used_len().checked_sub(TARGET_PAGE_BYTES);
         let outside = |offset: &&u64| last.is_none_or(|last| **offset > last);
         if let Some(offset) = pages.normal.iter().chain(&pages.zero).find(outside) {

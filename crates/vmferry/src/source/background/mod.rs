@@ -101,7 +101,7 @@ impl Driver {
             self.account.sent_bytes(octets);
             sink
         } else {
-            BlockList::encode(&block_entries(&*machine)?, &mut out);
+            BlockList::encode(&block_entries(&self.context)?, &mut out);
             Sink::records(blocks)
         };
         Record::encode_eos(&mut out);
@@ -224,6 +224,10 @@ pub(crate) fn conflict(capabilities: &Capabilities) -> Option<String> {
         ("dirty-limit", capabilities.dirty_limit),
         ("multifd", capabilities.multifd),
         ("zero-copy-send", capabilities.zero_copy_send),
+        ("release-ram", capabilities.release_ram),
+        // Memory that is left out goes on changing, so there is no image of one instant. QEMU refuses a background
+        // snapshot of shared memory altogether.
+        ("x-ignore-shared", capabilities.ignore_shared),
     ];
     let (name, _) = others.into_iter().find(|(_, is_on)| capabilities.background_snapshot && *is_on)?;
     Some(format!("background-snapshot and {name} exclude each other"))
