@@ -5,6 +5,7 @@
 //! | option of `kvm` | meaning | without it |
 //! |---|---|---|
 //! | `dirty-ring-size=N` | track dirty pages by rings of N entries, one a vCPU; a power of two | by the dirty log |
+//! | `manual-protect=off` | let each copy of the dirty log protect all that it reports, as on Linux before 5.0 | pages are protected piece by piece when they are sent |
 //! | `device=PATH` | where KVM is | `/dev/kvm` |
 
 use std::fmt;
@@ -30,11 +31,13 @@ pub struct KvmOptions {
     pub device: PathBuf,
     /// Entries of each vCPU's dirty ring, a power of two in [`RING_ENTRIES`]; the dirty log if `None`.
     pub dirty_ring_size: Option<u32>,
+    /// Let the dirty log protect pages when they are sent, where the kernel can (`KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2`).
+    pub manual_protect: bool,
 }
 
 impl Default for KvmOptions {
     fn default() -> Self {
-        Self { device: PathBuf::from("/dev/kvm"), dirty_ring_size: None }
+        Self { device: PathBuf::from("/dev/kvm"), dirty_ring_size: None, manual_protect: true }
     }
 }
 
@@ -52,9 +55,12 @@ impl Accel {
 impl fmt::Display for Accel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
-        if let Self::Kvm(KvmOptions { device, dirty_ring_size }) = self {
+        if let Self::Kvm(KvmOptions { device, dirty_ring_size, manual_protect }) = self {
             if let Some(entries) = dirty_ring_size {
                 write!(f, ",dirty-ring-size={entries}")?;
+            }
+            if !manual_protect {
+                f.write_str(",manual-protect=off")?;
             }
             if *device != KvmOptions::default().device {
                 write!(f, ",device={}", device.display())?;
@@ -87,10 +93,12 @@ impl FromStr for Accel {
                                 AccelError(format!("dirty-ring-size is '{size}'; accepted are powers of two"))
                             })?);
                         }
+                        Some(("manual-protect", state @ ("on" | "off"))) => kvm.manual_protect = state == "on",
                         Some(("device", path)) if !path.is_empty() => kvm.device = path.into(),
                         _ => {
-                            let text =
-                                format!("'kvm' has no option '{option}'; it has dirty-ring-size=N and device=PATH");
+                            let text = format!(
+                                "'kvm' has no option '{option}'; it has dirty-ring-size=N, manual-protect=on|off and device=PATH"
+                            );
                             return Err(AccelError(text));
                         }
                     }
@@ -108,7 +116,13 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_what_is_read() {
-        for text in ["soft", "kvm", "kvm,dirty-ring-size=4096", "kvm,dirty-ring-size=1024,device=/dev/other"] {
+        for text in [
+            "soft",
+            "kvm",
+            "kvm,dirty-ring-size=4096",
+            "kvm,manual-protect=off",
+            "kvm,dirty-ring-size=1024,device=/dev/other",
+        ] {
             assert_eq!(text.parse::<Accel>().unwrap().to_string(), text);
         }
     }
@@ -121,6 +135,7 @@ mod tests {
             ("kvm,ring=1", "dirty-ring-size=N"),
             ("kvm,dirty-ring-size=1000", "powers of two"),
             ("kvm,dirty-ring-size=", "powers of two"),
+            ("kvm,manual-protect=no", "manual-protect=on|off"),
             ("kvm,", "''"),
         ] {
             let error = text.parse::<Accel>().unwrap_err().to_string();
