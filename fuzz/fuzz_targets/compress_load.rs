@@ -1,7 +1,7 @@
 //! Compressed pages (`compress` of QEMU up to 9.0), as a destination loads them.
 //!
-//! Oracles: no panic; memory within libFuzzer's limit; exactly what the model accepts is loaded, with the model's memory; an
-//! error says where.
+//! Oracles: no panic; memory within libFuzzer's limit; exactly what the model accepts is loaded, with the model's
+//! memory; an error says where.
 
 #![no_main]
 

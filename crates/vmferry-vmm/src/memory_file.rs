@@ -5,8 +5,8 @@
 //! | boots a guest | not exist, in which case it is made for the owner alone, or be empty |
 //! | waits for a guest | exist and have the length of memory: it is the source's, or was made for this one |
 //!
-//! So no guest is booted in the memory of another one, and none arrives at a file that its source does not know by a slip
-//! of the path.
+//! So no guest is booted in the memory of another one, and none arrives at a file that its source does not know by a
+//! slip of the path.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -146,8 +146,8 @@ pub struct Capabilities {
     ///
     /// Differs from QEMU: there pages are freed in postcopy alone, and precopy keeps them.
     pub release_ram: bool,
-    /// Blocks whose memory is a shared mapping of a file with a name are not sent: the destination maps the same file. The
-    /// same at both ends. Default off.
+    /// Blocks whose memory is a shared mapping of a file with a name are not sent: the destination maps the same file.
+    /// The same at both ends. Default off.
     pub ignore_shared: bool,
     /// Pages have fixed places in a file; only `file:`, and the same at both ends. Default off.
     pub mapped_ram: bool,

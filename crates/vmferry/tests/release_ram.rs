@@ -1,6 +1,7 @@
-//! The memory of a guest that was moved is given back to the host, if that is asked for and the guest is surely elsewhere.
+//! The memory of a guest that was moved is given back to the host, if that is asked for and the guest is surely
+//! elsewhere.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod machine;
 

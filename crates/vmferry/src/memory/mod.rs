@@ -104,8 +104,8 @@ pub trait RamBlock: Send + Sync + fmt::Debug {
         TARGET_PAGE_BYTES
     }
 
-    /// Where the guest sees the block. Both ends must have a block at the same place whose pages are not sent, since its
-    /// memory is a file that both map (`x-ignore-shared`).
+    /// Where the guest sees the block. Both ends must have a block at the same place whose pages are not sent, since
+    /// its memory is a file that both map (`x-ignore-shared`).
     fn guest_address(&self) -> u64 {
         0
     }

@@ -633,8 +633,8 @@ impl Driver {
         self.context.shared.enter(&*self.context.machine, status);
     }
 
-    /// Gives the memory of a guest that is elsewhere back to the host. What cannot be given back is only told: the guest
-    /// is where it should be.
+    /// Gives the memory of a guest that is elsewhere back to the host. What cannot be given back is only told: the
+    /// guest is where it should be.
     fn release_ram(&self) {
         let machine = &*self.context.machine;
         if let Err(refused) = machine.forsake() {

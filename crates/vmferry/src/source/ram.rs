@@ -98,7 +98,8 @@ struct Xbzrle {
 }
 
 impl RamSender {
-    /// A sender of `blocks` with every page dirty, but for those that are not sent (`ignored`); with a cache of that many bytes if pages may go as differences.
+    /// A sender of `blocks` with every page dirty, but for those that are not sent (`ignored`); with a cache of that
+    /// many bytes if pages may go as differences.
     #[must_use]
     pub(crate) fn new(
         blocks: Vec<NamedBlock>,
