@@ -192,6 +192,8 @@ fn what_does_not_go_together_is_refused() {
         ("xbzrle", Capabilities { xbzrle: true, ..snapshot() }),
         ("auto-converge", Capabilities { auto_converge: true, ..snapshot() }),
         ("multifd", Capabilities { multifd: true, ..snapshot() }),
+        ("release-ram", Capabilities { release_ram: true, ..snapshot() }),
+        ("x-ignore-shared", Capabilities { ignore_shared: true, ..snapshot() }),
     ] {
         let error = migration.set_capabilities(other).unwrap_err().to_string();
         assert!(error.contains(&format!("background-snapshot and {name} exclude each other")), "{error}");
