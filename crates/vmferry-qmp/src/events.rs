@@ -70,7 +70,8 @@ impl EventBus {
         self.broadcast("SHUTDOWN", Some(json!({ "guest": false, "reason": "host-qmp-quit" })));
     }
 
-    pub(crate) fn set_migration_events(&self, on: bool) {
+    /// Whether clients are told of the migration's progress (capability `events`).
+    pub fn set_migration_events(&self, on: bool) {
         self.shared.migration_events.store(on, Ordering::Release);
     }
 

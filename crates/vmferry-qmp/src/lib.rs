@@ -62,5 +62,5 @@ pub use events::EventBus;
 pub use framing::{Fault, Limits, Splitter};
 pub use monitor::{MachineInfo, Monitor};
 pub use server::{CLIENTS_LIMIT, Server};
-pub use settings::{CapabilitiesUpdate, ParametersUpdate};
+pub use settings::{CapabilitiesUpdate, ParametersUpdate, capability_names, parameter_members};
 pub use socket_path::{SocketPath, SocketPathError};

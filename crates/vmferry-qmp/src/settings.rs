@@ -3,7 +3,7 @@
 //!
 //! Source: `docs/spec/control.md` sections 3 and 4. Names and ranges are QEMU's; what has no meaning here has no line.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vmferry::control::{
     Capabilities, MultifdCompression, MultifdParameters, Parameters, RestoreMode, ZeroPageDetection,
 };
@@ -197,11 +197,34 @@ impl Parameter {
     }
 }
 
+/// The parameters as members of the reply to `query-migrate-parameters`.
+#[must_use]
+pub fn parameter_members(parameters: &Parameters) -> Map<String, Value> {
+    PARAMETERS.iter().map(|parameter| (parameter.name.to_owned(), parameter.value(parameters))).collect()
+}
+
+/// The names of all capabilities, in QEMU's order.
+pub fn capability_names() -> impl Iterator<Item = &'static str> {
+    CAPABILITIES.iter().map(|capability| capability.name)
+}
+
 /// Which parameters to change, and to what.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ParametersUpdate(Vec<(&'static str, Setting)>);
 
 impl ParametersUpdate {
+    /// The change that the arguments of `migrate-set-parameters` ask for.
+    ///
+    /// # Errors
+    ///
+    /// A member is no parameter, or its value is of another type or outside its range.
+    pub fn from_members(members: Map<String, Value>) -> Result<Self, CommandError> {
+        let mut arguments = Arguments::new(members);
+        let update = Self::take(&mut arguments)?;
+        arguments.finish()?;
+        Ok(update)
+    }
+
     /// Takes what it knows out of `arguments`.
     pub(crate) fn take(arguments: &mut Arguments) -> Result<Self, CommandError> {
         let mut changes = Vec::new();
@@ -258,7 +281,7 @@ pub struct CapabilitiesUpdate(Vec<(&'static str, bool)>);
 
 impl CapabilitiesUpdate {
     /// Adds a change; of a name that is repeated the last one counts. False if there is no such capability.
-    pub(crate) fn add(&mut self, name: &str, state: bool) -> bool {
+    pub fn add(&mut self, name: &str, state: bool) -> bool {
         let known = CAPABILITIES.iter().find(|capability| capability.name == name);
         self.0.extend(known.map(|capability| (capability.name, state)));
         known.is_some()
@@ -284,10 +307,7 @@ mod tests {
 
     fn update(arguments: Value) -> Result<Parameters, CommandError> {
         let Value::Object(members) = arguments else { panic!("no object") };
-        let mut arguments = Arguments::new(members);
-        let update = ParametersUpdate::take(&mut arguments)?;
-        arguments.finish()?;
-        Ok(update.applied_to(Parameters::default()))
+        Ok(ParametersUpdate::from_members(members)?.applied_to(Parameters::default()))
     }
 
     /// Each line reads back what it wrote, whatever the others hold.

@@ -10,7 +10,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, Event, Parameters, RestoreMode, RunState};
 use vmferry::{Error, Incoming, Machine, Migration};
-use vmferry_qmp::{CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Monitor as _, Server};
+use vmferry_qmp::{
+    CapabilitiesUpdate, CommandError, EngineMonitor, EventBus, Guest, MachineInfo, Monitor as _, ParametersUpdate,
+    Server,
+};
 use vmstate::machine::{DeviceType, Settings};
 
 use crate::accel::Accel;
@@ -66,6 +69,10 @@ pub struct Options {
     pub only_migratable: bool,
     /// The guest that is awaited comes out of a file of capability `mapped-ram`, which is turned on, in this way.
     pub restore: Option<RestoreMode>,
+    /// Capabilities of its migrations, set before anything else.
+    pub capabilities: CapabilitiesUpdate,
+    /// Parameters of its migrations, set before anything else.
+    pub parameters: ParametersUpdate,
 }
 
 /// Why an instance cannot be started.
@@ -89,6 +96,9 @@ pub enum StartError {
     /// The socket of the control plane.
     #[error("the control plane cannot be opened: {0}")]
     Qmp(#[from] vmferry_qmp::ServerError),
+    /// A capability or a parameter.
+    #[error("{0}")]
+    MigrationSetting(String),
     /// The address of the incoming migration.
     #[error("{0}")]
     Incoming(String),
@@ -151,6 +161,8 @@ impl Instance {
             paused,
             only_migratable,
             restore,
+            capabilities,
+            parameters,
         } = options;
         let (tell, ends) = channel();
         let bus = EventBus::new();
@@ -193,6 +205,9 @@ impl Instance {
         }
         let guest = Arc::new(Process { machine: Arc::clone(&machine), family, tell });
         let monitor = Arc::new(EngineMonitor::new(guest, Arc::clone(&migration), Incoming { autostart: !paused }));
+        let set = monitor.set_capabilities(capabilities).and_then(|()| monitor.set_parameters(parameters));
+        set.map_err(|error| StartError::MigrationSetting(error.desc))?;
+        bus.set_migration_events(monitor.capabilities().events);
         match incoming {
             None if paused => {}
             None => machine.lifecycle().boot(),

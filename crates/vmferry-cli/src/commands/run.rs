@@ -20,6 +20,7 @@ use vmferry_vmm::instance::{End, Instance, Options, Origin, Serial, StartError};
 use vmferry_vmm::machine::ConfigError;
 use vmstate::machine::Global;
 
+use super::migrate::settings::{self, Capability, Setting};
 use crate::exit::{ExitCode, Failure, OrExit as _, Outcome};
 use crate::output::Output;
 use crate::size::Size;
@@ -70,6 +71,12 @@ pub(crate) struct Args {
     /// How fast the self-checking guest dirties its memory; 0 is as fast as it can
     #[arg(long, value_name = "MB/S", conflicts_with = "guest")]
     dirty_rate: Option<u64>,
+    /// Switch a capability of this machine's migrations, such as mapped-ram=on; may be repeated
+    #[arg(long = "cap", value_name = "NAME=on|off")]
+    capabilities: Vec<Capability>,
+    /// Set a parameter of this machine's migrations, such as multifd-channels=4; may be repeated
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<Setting>,
     /// Set a property of every device of a type; may be repeated
     #[arg(long = "global", value_name = "TYPE.PROP=VALUE")]
     globals: Vec<Global>,
@@ -81,24 +88,27 @@ Examples:
   vmferry run --accel kvm --vcpus 2 --dirty-rate 1000
   vmferry run --memory 4G --incoming file:/srv/vm.image --restore mapped
   vmferry run --machine ferry-virt-1.1 --incoming unix:/run/m.sock --qmp unix:/run/vm2.sock
+  vmferry run --incoming file:/var/guest --cap mapped-ram=on --cap multifd=on --param multifd-channels=4
 
 Both ends of a migration need the same --machine, --memory and --vcpus.";
 
 pub(crate) fn run(args: &Args, output: Output) -> Outcome {
     let family = Family::of(&args.accel).or_environment()?;
     let machine = family.select(args.machine.as_deref()).map_err(|error| Failure::usage(error.into()))?;
-    let settings = family.settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
-    for warning in settings.warnings() {
+    let machine_settings =
+        family.settings(machine, args.globals.clone()).map_err(|error| Failure::usage(error.into()))?;
+    for warning in machine_settings.warnings() {
         output.note(&format!("warning: {warning}"));
     }
-    let sticky: Vec<String> = settings.sticky().iter().map(ToString::to_string).collect();
+    let sticky: Vec<String> = machine_settings.sticky().iter().map(ToString::to_string).collect();
     for setting in &sticky {
         output
             .note(&format!("note: every destination of this guest needs --global {setting}, until it is powered off"));
     }
+    let (capabilities, parameters) = settings::updates(&args.capabilities, &args.parameters).map_err(Failure::usage)?;
     let options = Options {
         accel: args.accel.clone(),
-        settings,
+        settings: machine_settings,
         vcpus: args.vcpus,
         memory_bytes: args.memory.0,
         memory_file: args.memory_file.clone(),
@@ -113,6 +123,8 @@ pub(crate) fn run(args: &Args, output: Output) -> Outcome {
         paused: args.paused,
         only_migratable: args.only_migratable,
         restore: args.restore,
+        capabilities,
+        parameters,
     };
     let instance = Instance::start(options).map_err(start_failure)?;
     if let Some(uri) = instance.migration().listening() {
@@ -155,7 +167,7 @@ fn origin(args: &Args, family: &Family) -> Result<Origin, Failure> {
 fn start_failure(error: StartError) -> Failure {
     let is_usage = matches!(
         &error,
-        StartError::Machine(
+        StartError::MigrationSetting(_) | StartError::Machine(
             ConfigError::Memory { .. }
                 | ConfigError::MemoryFile { .. }
                 | ConfigError::Image { .. }

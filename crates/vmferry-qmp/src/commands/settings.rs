@@ -6,12 +6,12 @@
 //! Differs from QEMU: what has no meaning here is neither listed nor accepted. A setting that is taken and ignored
 //! would let a client believe that it is in force.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Context, nothing};
 use crate::arguments::Arguments;
 use crate::error::CommandError;
-use crate::settings::{CAPABILITIES, CapabilitiesUpdate, PARAMETERS, ParametersUpdate};
+use crate::settings::{CAPABILITIES, CapabilitiesUpdate, ParametersUpdate, capability_names, parameter_members};
 
 pub(super) fn set_parameters(context: &mut Context<'_>, mut arguments: Arguments) -> Result<Value, CommandError> {
     let update = ParametersUpdate::take(&mut arguments)?;
@@ -22,9 +22,7 @@ pub(super) fn set_parameters(context: &mut Context<'_>, mut arguments: Arguments
 
 pub(super) fn query_parameters(context: &mut Context<'_>, arguments: Arguments) -> Result<Value, CommandError> {
     arguments.finish()?;
-    let parameters = context.monitor.parameters();
-    let members = PARAMETERS.iter().map(|parameter| (parameter.name.to_owned(), parameter.value(&parameters)));
-    Ok(Value::Object(members.collect::<Map<_, _>>()))
+    Ok(Value::Object(parameter_members(&context.monitor.parameters())))
 }
 
 pub(super) fn set_capabilities(context: &mut Context<'_>, mut arguments: Arguments) -> Result<Value, CommandError> {
@@ -36,7 +34,7 @@ pub(super) fn set_capabilities(context: &mut Context<'_>, mut arguments: Argumen
         let state = item.boolean("state")?;
         if !update.add(&name, state) {
             let at = item.name_of("capability");
-            let accepted: Vec<_> = CAPABILITIES.iter().map(|capability| capability.name).collect();
+            let accepted: Vec<_> = capability_names().collect();
             let text = format!("parameter '{at}' does not accept value '{name}'; accepted: {}", accepted.join(", "));
             return Err(CommandError::generic(text));
         }

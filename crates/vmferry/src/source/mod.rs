@@ -42,7 +42,7 @@ use self::multifd::{Connections, FlushRule, Multifd};
 use self::ram::{NamedBlock, RamSender};
 use self::return_path::Heard;
 use crate::advice;
-use crate::channel::{Channel, Interrupt};
+use crate::channel::{Channel, Interrupt, Transport};
 use crate::control::{Capabilities, Owner, Parameters, RunState, Status, ZeroPageDetection};
 use crate::convergence::{Convergence, Decision, OvertimeAction, Round, Settings, ThrottleStep};
 use crate::dirty_limit::DirtyLimiter;
@@ -220,6 +220,9 @@ impl Driver {
         }
         let is_early = self.multifd.is_some() && matches!(self.protocol, Source::SettingUp(_));
         let advice = (is_early && matches!(error.kind(), ErrorKind::Io { .. })).then(multifd::advice);
+        let is_file = self.channel.as_ref().is_some_and(|channel| channel.transport() == Transport::File);
+        let advice =
+            advice.or_else(|| (is_file && matches!(error.kind(), ErrorKind::Io { .. })).then(mapped_ram::advice));
         self.error.get_or_insert_with(|| error.advised(advice));
         self.handle(SourceEvent::Failed);
     }

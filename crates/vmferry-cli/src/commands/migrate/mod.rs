@@ -12,7 +12,7 @@
 //! | 130 | Ctrl-C with `--follow`; the migration goes on |
 
 pub(in crate::commands) mod progress;
-mod settings;
+pub(in crate::commands) mod settings;
 pub(in crate::commands) mod snapshot;
 
 use std::time::Duration;

@@ -4,21 +4,22 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value, json};
-use vmferry_qmp::Client;
+use vmferry::control::Parameters;
+use vmferry_qmp::{CapabilitiesUpdate, Client, ParametersUpdate, capability_names, parameter_members};
 
 use crate::exit::{Failure, OrExit as _};
 use crate::size::Size;
 
 /// A capability and its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Capability {
+pub(in crate::commands) struct Capability {
     name: String,
     state: bool,
 }
 
 /// A parameter and its value, as it was typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Setting {
+pub(in crate::commands) struct Setting {
     name: String,
     value: String,
 }
@@ -44,6 +45,32 @@ impl FromStr for Setting {
     }
 }
 
+/// The same for a machine of this process.
+pub(in crate::commands) fn updates(
+    capabilities: &[Capability],
+    settings: &[Setting],
+) -> Result<(CapabilitiesUpdate, ParametersUpdate), anyhow::Error> {
+    let mut update = CapabilitiesUpdate::default();
+    for Capability { name, state } in capabilities {
+        if !update.add(name, *state) {
+            let accepted: Vec<_> = capability_names().collect();
+            return Err(anyhow!("there is no capability '{name}'; accepted: {}", accepted.join(", ")));
+        }
+    }
+    let present = parameter_members(&Parameters::default());
+    let members = settings.iter().map(|setting| setting.typed(&present)).collect::<Result<Map<_, _>, _>>()?;
+    Ok((update, ParametersUpdate::from_members(members).map_err(|error| anyhow!(error.desc))?))
+}
+
+impl Setting {
+    /// Its member of the arguments, in the type that `present` shows.
+    fn typed(&self, present: &Map<String, Value>) -> Result<(String, Value), anyhow::Error> {
+        let Self { name, value } = self;
+        let typed = with_type_of(present.get(name), value).with_context(|| format!("parameter '{name}'"))?;
+        Ok((name.clone(), typed))
+    }
+}
+
 /// Sets everything at the machine.
 pub(super) fn apply(client: &mut Client, capabilities: &[Capability], settings: &[Setting]) -> Result<(), Failure> {
     if !capabilities.is_empty() {
@@ -55,13 +82,10 @@ pub(super) fn apply(client: &mut Client, capabilities: &[Capability], settings: 
     }
     if !settings.is_empty() {
         let present = client.execute("query-migrate-parameters", Value::Null).or_environment()?;
-        let mut parameters = Map::new();
-        for Setting { name, value } in settings {
-            let typed = with_type_of(present.get(name), value);
-            let typed = typed.with_context(|| format!("parameter '{name}'")).map_err(Failure::usage)?;
-            parameters.insert(name.clone(), typed);
-        }
-        client.execute("migrate-set-parameters", Value::Object(parameters)).or_environment()?;
+        let present = present.as_object().cloned().unwrap_or_default();
+        let members = settings.iter().map(|setting| setting.typed(&present)).collect::<Result<_, _>>();
+        let members = members.map_err(Failure::usage)?;
+        client.execute("migrate-set-parameters", Value::Object(members)).or_environment()?;
     }
     Ok(())
 }

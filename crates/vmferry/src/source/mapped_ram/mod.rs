@@ -182,6 +182,11 @@ impl Places {
     }
 }
 
+/// What becomes of a file that could not be written whole.
+pub(in crate::source) fn advice() -> String {
+    "the file is left as it is, incomplete: no destination loads it".to_owned()
+}
+
 /// Writes runs to one file.
 #[derive(Debug)]
 struct Writer {
