@@ -49,7 +49,13 @@ impl Way {
 
     fn machine(self, run_state: RunState) -> Arc<TestMachine> {
         let walker = Arc::new(Mutex::new(Walker::default()));
-        let machine = TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, Registry::new(FIRST_DEVICE_SECTION_ID));
+        let machine = TestMachine::with_registry(
+            "none",
+            &[("ram", BYTES)],
+            run_state,
+            walker,
+            Registry::new(FIRST_DEVICE_SECTION_ID),
+        );
         timer::with_timer(&machine);
         machine.announces_switchover.store(true, Ordering::Relaxed);
         machine

@@ -1,5 +1,5 @@
-//! What goes wrong with pages in a file: a full disk, a cancellation, a file that was cut or made to harm. The guest runs
-//! on at the source, nothing is left behind, and a destination says what is wrong where.
+//! What goes wrong with pages in a file: a full disk, a cancellation, a file that was cut or made to harm. The guest
+//! runs on at the source, nothing is left behind, and a destination says what is wrong where.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]

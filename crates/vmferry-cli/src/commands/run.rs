@@ -167,14 +167,15 @@ fn origin(args: &Args, family: &Family) -> Result<Origin, Failure> {
 fn start_failure(error: StartError) -> Failure {
     let is_usage = matches!(
         &error,
-        StartError::MigrationSetting(_) | StartError::Machine(
-            ConfigError::Memory { .. }
-                | ConfigError::MemoryFile { .. }
-                | ConfigError::Image { .. }
-                | ConfigError::Setting(_)
-                | ConfigError::Vcpus { .. }
-                | ConfigError::DirtyRing { .. }
-        )
+        StartError::MigrationSetting(_)
+            | StartError::Machine(
+                ConfigError::Memory { .. }
+                    | ConfigError::MemoryFile { .. }
+                    | ConfigError::Image { .. }
+                    | ConfigError::Setting(_)
+                    | ConfigError::Vcpus { .. }
+                    | ConfigError::DirtyRing { .. }
+            )
     );
     let error = anyhow::Error::from(error);
     if is_usage { Failure::usage(error) } else { Failure { code: ExitCode::Environment, error } }
