@@ -22,7 +22,7 @@ use linux_raw_sys::general::{
     UFFD_FEATURE_WP_UNPOPULATED, UFFDIO_REGISTER_MODE_WP, uffd_msg, uffdio_api, uffdio_range, uffdio_register,
     uffdio_writeprotect,
 };
-use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER, UFFDIO_WRITEPROTECT};
+use linux_raw_sys::ioctl::{UFFDIO_API, UFFDIO_REGISTER, UFFDIO_UNREGISTER, UFFDIO_WAKE, UFFDIO_WRITEPROTECT};
 use rustix::io::Errno;
 use rustix::mm::{UserfaultfdFlags, userfaultfd};
 use vm_memory::VolatileSlice;
@@ -138,12 +138,34 @@ impl Userfault {
         self.write_protect(region, offset, len, 0)
     }
 
-    fn write_protect(&self, region: usize, offset: u64, len: u64, mode: u64) -> io::Result<()> {
+    /// Wakes writers that wait: those whose place is not protected any more go on, the others wait anew and are told
+    /// of once more.
+    ///
+    /// A writer can begin to wait behind the [`Userfault::unprotect`] that should have woken it (seen of shared memory,
+    /// Linux 6.18). Whoever is told of a place that was unprotected before therefore wakes it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such region.
+    pub fn wake(&self, region: usize, offset: u64, len: u64) -> io::Result<()> {
+        let mut range = self.range(region, offset, len)?;
+        // SAFETY: as for UFFDIO_API, with a `uffdio_range`; the request wakes threads and touches no memory.
+        let done =
+            unsafe { libc::ioctl(self.descriptor.as_raw_fd(), libc::c_ulong::from(UFFDIO_WAKE), &raw mut range) };
+        if done < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    /// Where that is in this process.
+    fn range(&self, region: usize, offset: u64, len: u64) -> io::Result<uffdio_range> {
         let Region { start, len: whole } = self.regions().get(region).copied().ok_or(io::ErrorKind::InvalidInput)?;
         if offset.checked_add(len).is_none_or(|end| end > whole) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        let mut arg = uffdio_writeprotect { range: uffdio_range { start: start + offset, len }, mode };
+        Ok(uffdio_range { start: start + offset, len })
+    }
+
+    fn write_protect(&self, region: usize, offset: u64, len: u64, mode: u64) -> io::Result<()> {
+        let mut arg = uffdio_writeprotect { range: self.range(region, offset, len)?, mode };
         loop {
             // SAFETY: as for UFFDIO_API, with a `uffdio_writeprotect`. The range lies inside a registered mapping; the
             // request changes page tables and none of the bytes, and an access that it makes wait is one of this
@@ -333,6 +355,31 @@ mod tests {
         });
         userfault.protect(0, 0, 4096).unwrap_err();
         block.write(4096, &[3]).unwrap();
+    }
+
+    #[test]
+    fn who_is_woken_too_early_waits_anew_and_is_told_of_again() {
+        for shared in [false, true] {
+            let Some(userfault) = possible() else { return };
+            let block = if shared {
+                MappedBlock::memfd("ram", 4 << 12).unwrap()
+            } else {
+                MappedBlock::new("ram", 4 << 12).unwrap()
+            };
+            userfault.register(&block.run(0, 4 << 12).unwrap()).unwrap();
+            userfault.protect(0, 0, 4 << 12).unwrap();
+            thread::scope(|scope| {
+                scope.spawn(|| block.write(4096, &[1]).unwrap());
+                for _ in 0..3 {
+                    assert_eq!(faults(&userfault), [Fault { region: 0, offset: 4096 }]);
+                    userfault.wake(0, 4096, 4096).unwrap();
+                }
+                assert_eq!(faults(&userfault).len(), 1);
+                userfault.unprotect(0, 4096, 4096).unwrap();
+            });
+            userfault.wake(0, 4096, 4096).unwrap();
+            userfault.wake(1, 0, 4096).unwrap_err();
+        }
     }
 
     #[test]

@@ -287,7 +287,7 @@ impl Inner {
     }
 
     /// Copies the group of the page that somebody wants to write, as far as nobody took it, and lets him go on. If the
-    /// page was taken, whoever took it does that.
+    /// page was taken, whoever took it unprotects it, but may have done so before its writer began to wait.
     fn serve_fault(&self, fault: Fault) -> io::Result<()> {
         let page = page_number(fault.offset);
         let group = page - page % GROUP_PAGES;
@@ -304,7 +304,11 @@ impl Inner {
             }
         }
         state.copying += runs.len();
+        let ends = state.ends;
         drop(state);
+        if runs.is_empty() && !ends {
+            return self.userfault.wake(fault.region, page as u64 * TARGET_PAGE_BYTES, TARGET_PAGE_BYTES);
+        }
         for mut run in runs {
             let copied = self.copy(&mut run).and_then(|()| self.unprotect(&run));
             let mut state = self.state();

@@ -225,8 +225,6 @@ pub(crate) fn conflict(capabilities: &Capabilities) -> Option<String> {
         ("multifd", capabilities.multifd),
         ("zero-copy-send", capabilities.zero_copy_send),
         ("release-ram", capabilities.release_ram),
-        ("x-ignore-shared", capabilities.ignore_shared),
-        ("release-ram", capabilities.release_ram),
         // Memory that is left out goes on changing, so there is no image of one instant. QEMU refuses a background
         // snapshot of shared memory altogether.
         ("x-ignore-shared", capabilities.ignore_shared),
