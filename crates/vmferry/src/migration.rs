@@ -109,7 +109,9 @@ impl Migration {
     ///
     /// A migration runs, one of them needs or excludes another one, or the machine cannot do what is asked for.
     pub fn set_capabilities(&self, capabilities: Capabilities) -> Result<(), Error> {
-        if self.info().status.is_running() {
+        // Nobody begins a migration while this is held: what its checks saw is what its thread finds.
+        let _attempt = self.attempt();
+        if self.shared.info().status.is_running() {
             return Err(state("capabilities are fixed while a migration runs"));
         }
         capabilities.check().map_err(state)?;
