@@ -155,16 +155,20 @@ impl DirtyLimiter {
                 }
             },
         };
-        for vcpu in state.vcpus.get_mut(chosen).unwrap_or_default() {
-            vcpu.limit_mb_per_s = limit_mb_per_s;
-        }
-        if state.is_limited() && !state.runs {
+        if limit_mb_per_s.is_some() && !state.runs {
             rings.count(true).doing(Side::Source, "counting what the vCPUs dirty")?;
             state.highest_mb_per_s = 0;
             let limiter = Arc::clone(self);
             let thread = thread::Builder::new().name("dirty-limit".to_owned()).spawn(move || limiter.run());
-            thread.doing(Side::Source, "starting the thread of the dirty limit")?;
+            if let Err(error) = thread {
+                rings.count(false).doing(Side::Source, "ending to count what the vCPUs dirty")?;
+                return Err(error).doing(Side::Source, "starting the thread of the dirty limit");
+            }
             state.runs = true;
+        }
+        // A limit that cannot be kept is not there.
+        for vcpu in state.vcpus.get_mut(chosen).unwrap_or_default() {
+            vcpu.limit_mb_per_s = limit_mb_per_s;
         }
         // Whoever is not limited any more is not to wait for the end of the period.
         self.changed.notify_all();
