@@ -45,8 +45,7 @@ use crate::memory::ignored::ignored;
 use crate::panicking::caught;
 use crate::protocol::destination::{Destination, DestinationAction, DestinationEvent, ReturnPath};
 use crate::protocol::handover::encode_reason;
-use crate::shared::{Shared, ms_since};
-use crate::source::pace::to_u64;
+use crate::shared::Shared;
 
 /// How long a destination that failed waits for the source to hear why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -106,6 +105,7 @@ fn connect(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) 
 pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageFile>>) -> Result<(), Error> {
     let connections = connect(context, listener, files);
     let started = Instant::now();
+    let mut over = None;
     let result = connections.and_then(|Connections { main: channel, input, ram }| {
         let _frozen = context.machine.registry().freeze_for_load().at(Side::Destination)?;
         context.shared.enter(&*context.machine, Status::Active);
@@ -120,7 +120,7 @@ pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageF
             speaks_handover: false,
             error: None,
         };
-        driver.drive();
+        over = Some(driver.drive());
         context.shared.keep_restored(driver.sections.take_restored());
         let (normal_pages, zero_pages) = driver.sections.pages();
         {
@@ -143,7 +143,8 @@ pub(crate) fn run(context: &Context, listener: Listener, files: Option<Vec<PageF
         }
     });
     let mut info = context.shared.info();
-    info.total_time_ms = to_u64(ms_since(started));
+    let total = over.unwrap_or_else(Instant::now).duration_since(started);
+    info.total_time_ms = total.as_millis().try_into().unwrap_or(u64::MAX);
     if let Err(error) = &result {
         info.error = Some(error.to_string());
     }
@@ -173,7 +174,8 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    fn drive(&mut self) {
+    /// Loads the guest; returns when that was over. What the source still says is read for a while behind that.
+    fn drive(&mut self) -> Instant {
         if let Err(error) = self.head() {
             self.fail(error);
         }
@@ -189,11 +191,13 @@ impl Driver<'_> {
                 self.fail(error);
             }
         }
+        let over = Instant::now();
         if self.protocol == Destination::Failed {
             self.channel.linger(LAST_WORDS);
         }
         self.channel.shut_down();
         self.sections.linger(LAST_WORDS);
+        over
     }
 
     fn handle(&mut self, event: DestinationEvent) {
