@@ -191,6 +191,7 @@ fn a_page_that_became_zero_is_taken_out_of_the_file() {
         outgoing.set_parameters(slowly).unwrap();
         outgoing.migrate(&way.uri(&path)).unwrap();
         while outgoing.info().ram.dirty_sync_count < 4 {
+            assert!(outgoing.info().status.is_running(), "{:?}", outgoing.info());
             std::thread::sleep(Duration::from_millis(1));
         }
         source.fill(3 << 12, &[0; 5 << 12]);

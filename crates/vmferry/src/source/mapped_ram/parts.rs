@@ -73,7 +73,9 @@ pub(in crate::source) fn part_from_what_follows(channel: &Channel) -> Result<(),
         if FileType::from_raw_mode(mode) == FileType::RegularFile {
             return Ok(());
         }
-        PageFile::of(channel)?.write_octets(&[NO_SECTION], channel.position()?)
+        PageFile::of(channel)?.write_octets(&[NO_SECTION], channel.position()?)?;
+        // Before any page: those may be on the device at once, and power may fail.
+        Ok(rustix::fs::fdatasync(channel)?)
     };
     mark().doing(Side::Source, "parting the stream from what follows")
 }
