@@ -70,7 +70,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<Measured> {
         unit: Unit::SECONDS,
         also: also.to_vec(),
         rows,
-        targets: vec![Target { what: "no longer than QEMU", role: Role::Peer, times: 1.0 }],
+        targets: vec![Target { what: "five times as fast as QEMU", role: Role::Peer, times: 5.0 }],
         notes: vec!["What never held anything is asked of the kernel and not read.".to_owned()],
     })
 }
