@@ -82,6 +82,8 @@ struct Inner {
     blocks: Vec<Arc<dyn RamBlock>>,
     userfault: Userfault,
     stop: Interrupt,
+    /// Most bytes of copies that wait to be sent, but for one group.
+    queue_bytes_limit: usize,
     state: Mutex<State>,
     /// A copy was queued or taken, or the end has come.
     changed: Condvar,
@@ -109,6 +111,10 @@ impl Guard {
     /// The kernel cannot, or does not let this process, or a block is of a kind that cannot be protected. The text says
     /// which.
     pub(super) fn prepare(blocks: &[Arc<dyn RamBlock>]) -> io::Result<Self> {
+        Self::with_limit(blocks, QUEUE_BYTES_LIMIT)
+    }
+
+    fn with_limit(blocks: &[Arc<dyn RamBlock>], queue_bytes_limit: usize) -> io::Result<Self> {
         let userfault = Userfault::new()?;
         for block in blocks {
             register(&userfault, &**block)?;
@@ -130,6 +136,7 @@ impl Guard {
             blocks: blocks.to_vec(),
             userfault,
             stop: Interrupt::new()?,
+            queue_bytes_limit,
             state: Mutex::new(state),
             changed: Condvar::new(),
         });
@@ -292,7 +299,7 @@ impl Inner {
         let page = page_number(fault.offset);
         let group = page - page % GROUP_PAGES;
         let mut state = self.state();
-        while state.queue_bytes >= QUEUE_BYTES_LIMIT && !state.ends {
+        while state.queue_bytes >= self.queue_bytes_limit && !state.ends {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let mut runs = Vec::new();
@@ -369,4 +376,82 @@ fn register(userfault: &Userfault, block: &dyn RamBlock) -> io::Result<()> {
 
 fn page_number(offset: u64) -> usize {
     usize::try_from(offset / TARGET_PAGE_BYTES).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::memory::MappedBlock;
+
+    const PAGES: usize = 64;
+
+    /// Memory of which each page holds its number, protected, with room in the queue for one group; `None` where this
+    /// is not possible.
+    fn guarded(is_shared: bool) -> Option<(Arc<dyn RamBlock>, Guard)> {
+        let block = if is_shared {
+            MappedBlock::memfd("ram", PAGES * TARGET_PAGE).unwrap()
+        } else {
+            MappedBlock::new("ram", PAGES * TARGET_PAGE).unwrap()
+        };
+        for page in 0..PAGES {
+            block.write((page * TARGET_PAGE) as u64, &[u8::try_from(page + 1).unwrap(); TARGET_PAGE]).unwrap();
+        }
+        let block: Arc<dyn RamBlock> = Arc::new(block);
+        let prepared = Guard::with_limit(&[Arc::clone(&block)], GROUP_PAGES * TARGET_PAGE);
+        let mut guard = prepared.inspect_err(|error| println!("skipped: {error}")).ok()?;
+        guard.protect().unwrap();
+        Some((block, guard))
+    }
+
+    /// Writes all pages; says so when it is through.
+    fn write_all(block: &dyn RamBlock, is_done: &AtomicBool) {
+        for page in 0..PAGES {
+            block.write((page * TARGET_PAGE) as u64, &[0xff; TARGET_PAGE]).unwrap();
+        }
+        is_done.store(true, Ordering::Release);
+    }
+
+    fn wait_until_full(guard: &Guard) {
+        while guard.inner.state().queue_bytes < guard.inner.queue_bytes_limit {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_full_queue_holds_writers_up_and_the_end_lets_them_go() {
+        for is_shared in [false, true] {
+            let Some((block, guard)) = guarded(is_shared) else { return };
+            let is_done = AtomicBool::new(false);
+            thread::scope(|scope| {
+                scope.spawn(|| write_all(&*block, &is_done));
+                wait_until_full(&guard);
+                assert!(!is_done.load(Ordering::Acquire), "the second group waits for room");
+                // As an attempt that is cancelled, or whose reader went away.
+                drop(guard);
+            });
+            assert!(is_done.load(Ordering::Acquire));
+        }
+    }
+
+    #[test]
+    fn pages_come_as_they_were_through_a_full_queue() {
+        for is_shared in [false, true] {
+            let Some((block, mut guard)) = guarded(is_shared) else { return };
+            let is_done = AtomicBool::new(false);
+            let mut found = vec![0; PAGES];
+            thread::scope(|scope| {
+                scope.spawn(|| write_all(&*block, &is_done));
+                wait_until_full(&guard);
+                while let Some(run) = guard.next(Vec::new()).unwrap() {
+                    for (page, bytes) in (run.first..).zip(run.bytes.chunks_exact(TARGET_PAGE)) {
+                        assert!(found[page] == 0 && bytes.iter().all(|byte| *byte == bytes[0]), "page {page}");
+                        found[page] = bytes[0];
+                    }
+                }
+            });
+            assert!((1..).zip(&found).all(|(number, found)| number == *found), "{found:?}");
+        }
+    }
 }
