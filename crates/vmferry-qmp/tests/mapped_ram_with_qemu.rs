@@ -10,11 +10,10 @@ mod timer;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use kit::{PATIENCE, Qemu};
+use kit::{Qemu, memory_of, wait_for};
 use machine::{TestMachine, Walker};
-use serde_json::{Value, json};
+use serde_json::json;
 use vmferry::control::{Capabilities, MultifdParameters, Parameters, RunState, Status, ZeroPageDetection};
 use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
@@ -101,25 +100,6 @@ impl Way {
     }
 }
 
-fn wait_for_completed(client: &mut Client, way: Way) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = client.execute("query-migrate", Value::Null).unwrap();
-        if reply["status"] == "completed" {
-            return;
-        }
-        assert!(reply["status"] != "failed" && Instant::now() < deadline, "{way:?}: {reply}");
-        std::thread::yield_now();
-    }
-}
-
-/// RAM of a stopped QEMU.
-fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
-    let path = folder.join("memory");
-    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
-    std::fs::read(path).unwrap()
-}
-
 /// A running guest of ours goes into a file, from there into a QEMU, from there into a second file, and from there into
 /// a fresh machine of ours.
 fn go_and_come_back(way: Way) {
@@ -138,11 +118,11 @@ fn go_and_come_back(way: Way) {
     outgoing.wait().unwrap_or_else(|error| panic!("{way:?}: {error}"));
     assert_eq!(outgoing.info().status, Status::Completed, "{way:?}");
     client.execute("migrate-incoming", json!({ "uri": way.uri(&there) })).unwrap();
-    wait_for_completed(&mut client, way);
-    assert!(memory_of(&mut client, folder.path()) == source.memory(), "{way:?}");
+    wait_for(&mut client, "completed", way);
+    assert!(memory_of(&mut client, folder.path(), BYTES) == source.memory(), "{way:?}");
 
     client.execute("migrate", json!({ "uri": way.uri(&back) })).unwrap();
-    wait_for_completed(&mut client, way);
+    wait_for(&mut client, "completed", way);
     let destination = way.machine(RunState::InMigrate);
     destination.fill(0, &vec![0xaa; BYTES]);
     let incoming = way.migration(&destination);

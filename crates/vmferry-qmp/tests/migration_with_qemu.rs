@@ -5,12 +5,11 @@ mod kit;
 #[path = "../../vmferry/tests/machine/mod.rs"]
 mod machine;
 
-use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use kit::{PATIENCE, Qemu};
+use kit::{PATIENCE, Qemu, memory_of, wait_for};
 use machine::{TestMachine, Walker};
 use serde_json::{Value, json};
 use vmferry::channel::Uri;
@@ -90,25 +89,6 @@ fn waiting(version: &str, uri: &str) -> Option<(Qemu, Client)> {
     Some((qemu, client))
 }
 
-fn wait_for(client: &mut Client, wanted: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = client.execute("query-migrate", Value::Null).unwrap();
-        if reply["status"] == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{reply}");
-        std::thread::yield_now();
-    }
-}
-
-/// RAM of a stopped QEMU.
-fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
-    let path = folder.join("memory");
-    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
-    std::fs::read(path).unwrap()
-}
-
 #[test]
 fn a_guest_goes_through_a_real_qemu_and_comes_back_whole() {
     for version in VERSIONS {
@@ -124,9 +104,9 @@ fn a_guest_goes_through_a_real_qemu_and_comes_back_whole() {
         outgoing.wait().unwrap();
         assert_eq!((outgoing.info().status, outgoing.info().owner), (Status::Completed, Owner::Destination));
         assert_eq!(source.run_state(), RunState::PostMigrate);
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         assert_eq!(client.execute("query-status", Value::Null).unwrap()["status"], "paused", "{version}: -S");
-        assert!(memory_of(&mut client, folder.path()) == source.memory(), "{version}");
+        assert!(memory_of(&mut client, folder.path(), BYTES) == source.memory(), "{version}");
 
         let (destination, timer_there) = machine(version, RunState::InMigrate, TimerImage::default());
         let incoming = Migration::new(destination.clone());
@@ -135,7 +115,7 @@ fn a_guest_goes_through_a_real_qemu_and_comes_back_whole() {
         client.execute("migrate-set-capabilities", return_path).unwrap();
         client.execute("migrate", json!({ "uri": back })).unwrap();
         incoming.wait().unwrap();
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         assert_eq!((incoming.info().owner, destination.run_state()), (Owner::Destination, RunState::Paused));
         assert!(destination.memory() == source.memory(), "{version}");
         assert_eq!(timer_there.lock().unwrap().0.cpu_ticks_offset, timer.cpu_ticks_offset, "{version}");
@@ -180,8 +160,8 @@ fn pages_that_go_as_differences_arrive_whole_at_a_real_qemu() {
         outgoing.set_parameters(Parameters { downtime_limit_ms: 10_000, ..parameters }).unwrap();
         source.keeps_dirty.store(false, Ordering::Relaxed);
         outgoing.wait().unwrap();
-        wait_for(&mut client, "completed");
-        assert!(memory_of(&mut client, folder.path()) == source.memory(), "{version}");
+        wait_for(&mut client, "completed", version);
+        assert!(memory_of(&mut client, folder.path(), BYTES) == source.memory(), "{version}");
         let stats = outgoing.info().xbzrle.unwrap();
         assert!(stats.bytes < stats.pages * 200, "{version}: {stats:?}");
     }
@@ -207,7 +187,7 @@ fn pages_that_an_old_qemu_compressed_arrive_whole() {
         client.execute("migrate-set-capabilities", capabilities).unwrap();
         client.execute("migrate", json!({ "uri": there })).unwrap();
         incoming.wait().unwrap();
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         let reply = client.execute("query-migrate", Value::Null).unwrap();
         assert!(reply["compression"]["pages"].as_u64().unwrap() > 100, "{version}: {reply}");
         assert!(destination.memory() == memory, "{version}");

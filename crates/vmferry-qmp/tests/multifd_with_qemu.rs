@@ -4,57 +4,25 @@
 mod kit;
 #[path = "../../vmferry/tests/machine/mod.rs"]
 mod machine;
+mod timer;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use kit::{PATIENCE, Qemu};
+use kit::{Qemu, memory_of, wait_for};
 use machine::{TestMachine, Walker};
-use serde_json::{Value, json};
+use serde_json::json;
+use timer::with_timer;
 use vmferry::control::{
     Capabilities, MultifdCompression, MultifdParameters, Owner, Parameters, RunState, Status, ZeroPageDetection,
 };
 use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
-use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
+use vmstate::Registry;
 
 const MIB: usize = 12;
 const BYTES: usize = MIB << 20;
-
-/// QEMU's `timer` section, as `docs/spec/stream.md` section 12 has it.
-#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[vmstate(name = "timer", version = 2)]
-struct TimerImage {
-    cpu_ticks_offset: i64,
-    #[vmstate(unused = 8)]
-    _reserved: (),
-    cpu_clock_offset: i64,
-}
-
-#[derive(Debug, Default)]
-struct Timer(TimerImage);
-
-impl Migrate for Timer {
-    type Image = TimerImage;
-    type Props = ();
-
-    fn props(&self) {}
-
-    fn snapshot(&self) -> Result<TimerImage, Refused> {
-        Ok(self.0)
-    }
-
-    fn template(&self) -> Result<TimerImage, Refused> {
-        Ok(self.0)
-    }
-
-    fn restore(&mut self, image: TimerImage, _: &Versions) -> Result<(), Refused> {
-        self.0 = image;
-        Ok(())
-    }
-}
 
 /// What both ends are told.
 #[derive(Debug, Clone, Copy)]
@@ -86,9 +54,9 @@ impl Way {
 
     fn machine(self, run_state: RunState) -> Arc<TestMachine> {
         let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
-        registry.register(Place::default(), Arc::new(Mutex::new(Timer::default()))).unwrap();
         let walker = Arc::new(Mutex::new(Walker::default()));
         let machine = TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry);
+        with_timer(&machine);
         machine.announces_switchover.store(self.version.starts_with('1'), Ordering::Relaxed);
         machine.flushes_after_each_section.store(self.flushes_after_each_section, Ordering::Relaxed);
         machine
@@ -133,25 +101,6 @@ impl Way {
     }
 }
 
-fn wait_for(client: &mut Client, wanted: &str, way: Way) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = client.execute("query-migrate", Value::Null).unwrap();
-        if reply["status"] == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{way:?}: {reply}");
-        std::thread::yield_now();
-    }
-}
-
-/// RAM of a stopped QEMU.
-fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
-    let path = folder.join("memory");
-    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
-    std::fs::read(path).unwrap()
-}
-
 /// A running guest of ours goes into a QEMU, and from there into a fresh machine of ours.
 fn go_and_come_back(way: Way) {
     let folder = tempfile::tempdir().unwrap();
@@ -168,7 +117,7 @@ fn go_and_come_back(way: Way) {
     outgoing.wait().unwrap_or_else(|error| panic!("{way:?}: {error}"));
     assert_eq!((outgoing.info().status, outgoing.info().owner), (Status::Completed, Owner::Destination), "{way:?}");
     wait_for(&mut client, "completed", way);
-    assert!(memory_of(&mut client, folder.path()) == source.memory(), "{way:?}");
+    assert!(memory_of(&mut client, folder.path(), BYTES) == source.memory(), "{way:?}");
     let ram = outgoing.info().ram;
     assert_eq!((ram.normal_pages, ram.zero_pages), (10 << 8, 2 << 8), "{way:?}");
 

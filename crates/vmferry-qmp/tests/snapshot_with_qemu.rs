@@ -5,81 +5,31 @@
 mod kit;
 #[path = "../../vmferry/tests/machine/mod.rs"]
 mod machine;
+mod timer;
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
-use kit::{PATIENCE, Qemu};
+use kit::{Qemu, memory_of, wait_for};
 use machine::{TestMachine, Walker};
 use serde_json::{Value, json};
+use timer::with_timer;
 use vmferry::channel::Uri;
 use vmferry::control::{Capabilities, Parameters, RestoreMode, RunState};
 use vmferry::{FIRST_DEVICE_SECTION_ID, Incoming, Machine as _, Migration};
 use vmferry_qmp::Client;
-use vmstate::{Migrate, Place, Refused, Registry, Versions, VmState};
+use vmstate::Registry;
 
 const VERSIONS: [&str; 4] = ["5.2", "7.2", "10.0", "11.1"];
 const BYTES: usize = 1 << 20;
 
-/// QEMU's `timer` section, as `docs/spec/stream.md` section 12 has it.
-#[derive(VmState, Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[vmstate(name = "timer", version = 2)]
-struct TimerImage {
-    cpu_ticks_offset: i64,
-    #[vmstate(unused = 8)]
-    _reserved: (),
-    cpu_clock_offset: i64,
-}
-
-#[derive(Debug, Default)]
-struct Timer(TimerImage);
-
-impl Migrate for Timer {
-    type Image = TimerImage;
-    type Props = ();
-
-    fn props(&self) {}
-
-    fn snapshot(&self) -> Result<TimerImage, Refused> {
-        Ok(self.0)
-    }
-
-    fn template(&self) -> Result<TimerImage, Refused> {
-        Ok(self.0)
-    }
-
-    fn restore(&mut self, image: TimerImage, _: &Versions) -> Result<(), Refused> {
-        self.0 = image;
-        Ok(())
-    }
-}
-
 fn machine(run_state: RunState) -> Arc<TestMachine> {
     let registry = Registry::new(FIRST_DEVICE_SECTION_ID);
-    registry.register(Place::default(), Arc::new(Mutex::new(Timer::default()))).unwrap();
     let walker = Arc::new(Mutex::new(Walker::default()));
-    TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry)
-}
-
-fn wait_for(client: &mut Client, wanted: &str) {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = client.execute("query-migrate", Value::Null).unwrap();
-        if reply["status"] == wanted {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{reply}");
-        std::thread::yield_now();
-    }
-}
-
-/// RAM of a QEMU.
-fn memory_of(client: &mut Client, folder: &Path) -> Vec<u8> {
-    let path = folder.join("memory");
-    client.execute("pmemsave", json!({"val": 0, "size": BYTES, "filename": path})).unwrap();
-    std::fs::read(path).unwrap()
+    let machine = TestMachine::with_registry("none", &[("ram", BYTES)], run_state, walker, registry);
+    with_timer(&machine);
+    machine
 }
 
 /// Every QEMU loads what a running guest of ours left on a file, the same as one of ours does; and makes an image of
@@ -106,8 +56,8 @@ fn images_go_to_a_real_qemu_and_come_back() {
         let uri = format!("exec:cat {}", image.display());
         let Some(qemu) = Qemu::start_with(version, &["-m", "1M", "-incoming", &uri]) else { continue };
         let mut client = Client::connect(&qemu.path).unwrap();
-        wait_for(&mut client, "completed");
-        assert!(memory_of(&mut client, folder.path()) == expected, "{version}");
+        wait_for(&mut client, "completed", version);
+        assert!(memory_of(&mut client, folder.path(), BYTES) == expected, "{version}");
         if version == "5.2" {
             // It cannot make one.
             continue;
@@ -121,7 +71,7 @@ fn images_go_to_a_real_qemu_and_come_back() {
         client.execute("cont", Value::Null).unwrap();
         let theirs = folder.path().join(version);
         client.execute("migrate", json!({"uri": format!("exec:cat > {}", theirs.display())})).unwrap();
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         assert!(loaded(&theirs) == expected, "{version}");
     }
 }
@@ -152,8 +102,8 @@ fn an_image_at_fixed_places_loads_in_a_real_qemu() {
         let capabilities = json!({"capabilities": [{"capability": "mapped-ram", "state": true}]});
         client.execute("migrate-set-capabilities", capabilities).unwrap();
         client.execute("migrate-incoming", json!({"uri": format!("file:{}", path.display())})).unwrap();
-        wait_for(&mut client, "completed");
-        assert!(memory_of(&mut client, folder.path()) == here.memory(), "{version}");
+        wait_for(&mut client, "completed", version);
+        assert!(memory_of(&mut client, folder.path(), BYTES) == here.memory(), "{version}");
     }
 }
 
@@ -171,12 +121,12 @@ fn a_file_of_a_real_qemu_is_mapped() {
         let uri = format!("exec:cat {}", plain.display());
         let Some(qemu) = Qemu::start_with(version, &["-m", "1M", "-incoming", &uri]) else { continue };
         let mut client = Client::connect(&qemu.path).unwrap();
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         let capabilities = json!({"capabilities": [{"capability": "mapped-ram", "state": true}]});
         client.execute("migrate-set-capabilities", capabilities).unwrap();
         let path = folder.path().join(version);
         client.execute("migrate", json!({"uri": format!("file:{}", path.display())})).unwrap();
-        wait_for(&mut client, "completed");
+        wait_for(&mut client, "completed", version);
         for restore in RestoreMode::ALL {
             let here = machine(RunState::InMigrate);
             let incoming = Migration::new(here.clone());

@@ -11,9 +11,8 @@ mod timer;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::time::Instant;
 
-use kit::{PATIENCE, Qemu};
+use kit::{PATIENCE, Qemu, wait_for};
 use machine::TestMachine;
 use serde_json::{Value, json};
 use timer::with_timer;
@@ -26,18 +25,6 @@ const BYTES: u64 = 1 << 20;
 const PAGE: u64 = 4096;
 /// Pages that a reset makes dirty: each eighth.
 const LOADERS: u64 = 32;
-
-fn wait_for(client: &mut Client, wanted: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let reply = client.execute("query-migrate", Value::Null).unwrap();
-        if reply["status"] == wanted {
-            return reply;
-        }
-        assert!(Instant::now() < deadline && reply["status"] != "failed", "{reply}");
-        std::thread::yield_now();
-    }
-}
 
 /// Writes some octets into each page that is about to be dirty, and makes it so.
 fn touch(client: &mut Client, memory: &File, octet: u8) {
@@ -89,14 +76,14 @@ fn differences_of_a_real_qemu_arrive() {
         let slow = json!({"max-bandwidth": 4096, "downtime-limit": 1});
         client.execute("migrate-set-parameters", slow).unwrap();
         client.execute("migrate", json!({ "uri": uri })).unwrap();
-        wait_for(&mut client, "active");
+        wait_for(&mut client, "active", version);
         touch(&mut client, &memory, 1);
         // The second pass puts these pages into QEMU's cache.
         client.execute("migrate-set-parameters", json!({"max-bandwidth": 8 << 20})).unwrap();
-        wait_for(&mut client, "pre-switchover");
+        wait_for(&mut client, "pre-switchover", version);
         touch(&mut client, &memory, 2);
         client.execute("migrate-continue", json!({"state": "pre-switchover"})).unwrap();
-        let reply = wait_for(&mut client, "completed");
+        let reply = wait_for(&mut client, "completed", version);
         incoming.wait().unwrap();
         let differences = &reply["xbzrle-cache"];
         assert!(differences["pages"].as_u64() >= Some(LOADERS), "{version}: {reply}");

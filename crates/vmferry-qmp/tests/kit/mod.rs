@@ -10,12 +10,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use vmferry::channel::{Descriptors, Uri};
 use vmferry::control::{Capabilities, Event, MigrationInfo, Parameters, RunState};
 use vmferry::dirty_limit::VcpuDirtyLimit;
 use vmferry::dirty_rate::{DirtyRate, DirtyRateRequest};
-use vmferry_qmp::{CapabilitiesUpdate, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
+use vmferry_qmp::{CapabilitiesUpdate, Client, CommandError, EventBus, MachineInfo, Monitor, ParametersUpdate, Server};
 use vmstate::machine::{DeviceType, MachineFamily, MachineVersion};
 use vmstate::props::{OnOffAuto, Size};
 use vmstate::{Properties, compat};
@@ -346,6 +346,27 @@ impl Qemu {
         }
         Some(qemu)
     }
+}
+
+/// Waits until a QEMU's migration has the status `wanted`; `context` is told where it does not come there.
+pub(crate) fn wait_for(client: &mut Client, wanted: &str, context: impl std::fmt::Debug) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let reply = client.execute("query-migrate", Value::Null).unwrap();
+        let status = reply.get("status").and_then(Value::as_str);
+        if status == Some(wanted) {
+            return reply;
+        }
+        assert!(status != Some("failed") && Instant::now() < deadline, "{context:?}: {reply}");
+        std::thread::yield_now();
+    }
+}
+
+/// The first `bytes` of the RAM of a stopped QEMU.
+pub(crate) fn memory_of(client: &mut Client, folder: &Path, bytes: usize) -> Vec<u8> {
+    let path = folder.join("memory");
+    client.execute("pmemsave", json!({"val": 0, "size": bytes, "filename": path})).unwrap();
+    std::fs::read(path).unwrap()
 }
 
 impl Drop for Qemu {
